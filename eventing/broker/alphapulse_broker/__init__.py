@@ -1,0 +1,1 @@
+"""RedisBroker: a Knative Broker whose log is Redis Streams."""

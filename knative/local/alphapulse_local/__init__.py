@@ -1,0 +1,1 @@
+"""Knative on a laptop."""

@@ -1,0 +1,1 @@
+"""The embedded servers: real PostgreSQL and Redis out of PyPI wheels."""

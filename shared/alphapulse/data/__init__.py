@@ -1,0 +1,1 @@
+"""Connection pools, schema, migrations, outbox, idempotency."""

@@ -1,0 +1,1 @@
+"""Event types, their JSON Schemas, and the CloudEvents codec."""

@@ -1,0 +1,1 @@
+"""Market and research data sources behind small protocols."""

@@ -1,0 +1,1 @@
+"""What every function process is made of: serving, HTTP and event apps, errors, settings, logs, metrics."""

@@ -1,0 +1,1 @@
+"""Tenant-scoped access to PostgreSQL, Redis and secrets, and the principals that hold it."""
