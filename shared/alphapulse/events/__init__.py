@@ -1,1 +1,5 @@
 """Event types, their JSON Schemas, and the CloudEvents codec."""
+
+from alphapulse.events.event import Event, MalformedEvent, event_type
+
+__all__ = ["Event", "MalformedEvent", "event_type"]

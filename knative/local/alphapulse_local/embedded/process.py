@@ -53,7 +53,12 @@ def spawn(
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], *, log: Path, name: str, timeout_seconds: float
+    ready: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    *,
+    log: Path,
+    name: str,
+    timeout_seconds: float,
 ) -> None:
     """Poll `ready` until it holds.
 

@@ -1,0 +1,56 @@
+"""Problem documents (RFC 9457), the one mapping from errors to answers."""
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from alphapulse.runtime.errors import DependencyDown, FunctionError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(error: FunctionError, *, instance: str, trace_id: str) -> dict[str, Any]:
+    """Return the problem document of an error."""
+    document: dict[str, Any] = {
+        "type": f"urn:alphapulse:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "trace_id": trace_id,
+        **error.extra,
+    }
+    if error.errors:
+        document["errors"] = error.errors
+    return document
+
+
+def problem_response(error: FunctionError, *, instance: str, trace_id: str) -> Response:
+    """Return the HTTP answer of an error, `Retry-After` and `WWW-Authenticate` included."""
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if error.status == 401:  # noqa: PLR2004 - the status RFC 9110 asks a challenge for
+        headers["WWW-Authenticate"] = 'Bearer realm="alphapulse"'
+    return Response(
+        orjson.dumps(problem(error, instance=instance, trace_id=trace_id)),
+        status_code=error.status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def as_function_error(error: Exception) -> FunctionError:
+    """Return the error to answer with; an unexpected one keeps its text to itself."""
+    from alphapulse.data.errors import DatabaseUnavailable  # noqa: PLC0415 - error path only
+    from alphapulse.tenancy.tokens import KeysUnavailable  # noqa: PLC0415
+
+    if isinstance(error, FunctionError):
+        return error
+    if isinstance(error, DatabaseUnavailable):
+        return DependencyDown("the database does not answer; nothing was changed")
+    if isinstance(error, KeysUnavailable):
+        return DependencyDown("tokens cannot be verified at the moment")
+    return FunctionError("an unexpected error occurred; quote the trace id when you report it")

@@ -1,0 +1,43 @@
+"""Who makes a request, and what they may do."""
+
+import enum
+import uuid
+from dataclasses import dataclass
+
+from alphapulse.tenancy.tenant import TenantId
+
+
+class Role(enum.StrEnum):
+    """A user's role inside a tenant."""
+
+    OWNER = "owner"
+    TRADER = "trader"
+    VIEWER = "viewer"
+    PLATFORM_ADMIN = "platform_admin"
+
+
+class Tier(enum.StrEnum):
+    """What a tenant has subscribed to."""
+
+    STARTER = "starter"
+    PRO = "pro"
+    ENTERPRISE = "enterprise"
+
+
+_TRADING_ROLES = frozenset({Role.OWNER, Role.TRADER})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated user acting for one tenant."""
+
+    tenant_id: TenantId
+    user_id: uuid.UUID
+    role: Role
+    tier: Tier
+    session_id: uuid.UUID
+
+    @property
+    def may_change(self) -> bool:
+        """True for roles that may trade and change settings; a viewer only reads."""
+        return self.role in _TRADING_ROLES
