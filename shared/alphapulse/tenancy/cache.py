@@ -77,8 +77,9 @@ class CacheConnection:
 
 
 class _Namespace:
-    """JSON values below one prefix. A key is given in parts, each checked, so that no input
-    can climb out of the namespace.
+    """JSON values below one prefix.
+
+    A key is given in parts, each checked, so that no input can climb out of the namespace.
     """
 
     def __init__(self, connection: CacheConnection, prefix: str) -> None:

@@ -1,0 +1,154 @@
+"""What a function process reaches: opened on first use, closed at shutdown."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import cached_property
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+
+from alphapulse.events.publish import Publisher
+from alphapulse.runtime.settings import Settings
+from alphapulse.tenancy.cache import CacheConnection
+from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.platform_database import PlatformDatabase
+from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
+
+Clock = Callable[[], dt.datetime]
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def utc_now() -> dt.datetime:
+    """Return the time, aware, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+class NotConfigured(RuntimeError):
+    """The function needs a setting that its manifest does not give it."""
+
+
+class Background:
+    """Work that goes on after an answer; shutdown waits for it."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`; an exception is logged, never lost."""
+        task = asyncio.get_running_loop().create_task(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Wait until nothing runs any more."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    @staticmethod
+    async def _guard(work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("background_work_failed")
+
+
+class Resources:
+    """The databases, cache, broker and keys of one process.
+
+    Parameters
+    ----------
+    settings
+        Addresses; a resource without one raises `NotConfigured` when it is asked for.
+    clock
+        Aware UTC now.
+    jwks
+        Source of the public keys; by default `settings.jwks_url` over HTTP.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = utc_now,
+        jwks: Callable[[], Awaitable[Jwks]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.background = Background()
+        self._jwks = jwks or self._fetch_jwks
+
+    @cached_property
+    def database(self) -> Database:
+        """Tenants' data, through row-level security."""
+        return Database(
+            self._secret("database_url").get_secret_value(),
+            application_name=self.settings.function,
+            max_size=self.settings.database_pool_size,
+        )
+
+    @cached_property
+    def platform(self) -> PlatformDatabase:
+        """The platform's own role; only named functions are given its address."""
+        return PlatformDatabase(
+            self._secret("platform_database_url").get_secret_value(),
+            application_name=self.settings.function,
+        )
+
+    @cached_property
+    def cache(self) -> CacheConnection:
+        """The cache Redis."""
+        return CacheConnection(self._secret("redis_url").get_secret_value())
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """The broker's ingress."""
+        if self.settings.broker_url is None:
+            raise NotConfigured("BROKER_URL is not set")
+        return Publisher(self.settings.broker_url)
+
+    @cached_property
+    def verifier(self) -> TokenVerifier:
+        """Verifies access tokens."""
+        return TokenVerifier(self._jwks, clock=self.clock)
+
+    async def not_ready(self) -> list[str]:
+        """Return the names of configured dependencies that do not answer now."""
+        checks: dict[str, Awaitable[bool]] = {}
+        if self.settings.database_url is not None:
+            checks["database"] = self.database.ping()
+        if self.settings.platform_database_url is not None:
+            checks["platform_database"] = self.platform.ping()
+        if self.settings.redis_url is not None:
+            checks["cache"] = self.cache.ping()
+        answers = await asyncio.gather(*checks.values())
+        return [name for name, answer in zip(checks, answers, strict=True) if not answer]
+
+    async def close(self) -> None:
+        """Finish background work, then close what was opened."""
+        await self.background.drain()
+        for name in ("database", "platform", "cache", "publisher"):
+            if name in self.__dict__:
+                await self.__dict__[name].close()
+
+    def _secret(self, name: str) -> SecretStr:
+        value: SecretStr | None = getattr(self.settings, name)
+        if value is None:
+            raise NotConfigured(f"{name.upper()} is not set")
+        return value
+
+    async def _fetch_jwks(self) -> Jwks:
+        import httpx  # noqa: PLC0415 - paid by the first authenticated request only
+
+        if self.settings.jwks_url is None:
+            raise KeysUnavailable("JWKS_URL is not set")
+        try:
+            async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+                answer = await client.get(self.settings.jwks_url)
+                answer.raise_for_status()
+                jwks: Jwks = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise KeysUnavailable(f"signing keys could not be fetched: {type(error).__name__}") from error
+        return jwks

@@ -1,0 +1,171 @@
+"""One unit of work for one tenant: a transaction, the events that follow from it, its cache.
+
+The transaction holds the effect, the processed mark and the outbox rows. The events are sent
+right after the commit, in the background; `outbox_relay` sweeps what was not.
+"""
+
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from alphapulse.data import outbox
+from alphapulse.events import Event, event_type, schemas
+from alphapulse.events.publish import BrokerUnavailable
+from alphapulse.runtime.metrics import collectors
+from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.trace import Trace
+from alphapulse.tenancy.cache import SharedCache, TenantCache
+from alphapulse.tenancy.database import TenantSession
+from alphapulse.tenancy.principal import Principal
+from alphapulse.tenancy.tenant import TenantId
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """For whom and why something is done: the tenant, the user if any, the event that caused it."""
+
+    resources: Resources
+    tenant_id: TenantId
+    trace: Trace
+    principal: Principal | None = None
+    cause: Event | None = None
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator["TenantWork"]:
+        """Open one tenant transaction; on leaving, commit and send its events.
+
+        Handlers that must commit before they call out (an order to an exchange) open several.
+        """
+        async with self.resources.database.tenant(self.tenant_id) as session:
+            work = TenantWork(self, session)
+            yield work
+        await work.committed()
+
+    @property
+    def cache(self) -> TenantCache:
+        """The tenant's cache."""
+        return self.resources.cache.tenant(self.tenant_id)
+
+    @property
+    def market_cache(self) -> SharedCache:
+        """The market data cache all tenants share."""
+        return self.resources.cache.market()
+
+    @property
+    def now(self) -> dt.datetime:
+        """The time, aware, in UTC."""
+        return self.resources.clock()
+
+    def event(
+        self,
+        name: str,
+        data: Mapping[str, Any],
+        *,
+        correlation_id: str | None = None,
+        **extensions: str,
+    ) -> Event:
+        """Build an event of this tenant, with tenant, cause, correlation and trace filled in.
+
+        Raises
+        ------
+        alphapulse.events.schemas.InvalidEventData
+            `data` does not fit the JSON Schema of `name`.
+        """
+        schemas.validate(name, data)
+        inherited = self.cause.extensions.get("correlationid") if self.cause else None
+        attributes = {
+            "tenantid": str(self.tenant_id),
+            "correlationid": correlation_id or inherited,
+            "causationid": self.cause.id if self.cause else None,
+            "partitionkey": str(self.tenant_id),
+            "traceparent": self.trace.traceparent,
+            **extensions,
+        }
+        return Event(
+            type=event_type(name),
+            source=f"/functions/{self.resources.settings.function.replace('_', '-')}",
+            data=data,
+            time=self.now,
+            extensions={key: value for key, value in attributes.items() if value is not None},
+        )
+
+
+class TenantWork:
+    """An open tenant transaction with what a handler needs around it."""
+
+    def __init__(self, scope: Scope, session: TenantSession) -> None:
+        self.scope = scope
+        self.session = session
+        self._emitted: list[Event] = []
+        self._after_commit: list[Callable[[], Awaitable[None]]] = []
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant."""
+        return self.scope.tenant_id
+
+    @property
+    def principal(self) -> Principal:
+        """The user that asked.
+
+        Raises
+        ------
+        RuntimeError
+            The work was caused by an event, which has no user.
+        """
+        if self.scope.principal is None:
+            raise RuntimeError("an event has no principal")
+        return self.scope.principal
+
+    @property
+    def now(self) -> dt.datetime:
+        """The time, aware, in UTC."""
+        return self.scope.now
+
+    async def emit(
+        self,
+        name: str,
+        data: Mapping[str, Any],
+        *,
+        correlation_id: str | None = None,
+        **extensions: str,
+    ) -> Event:
+        """Write an event to the outbox of this transaction; it is sent after the commit."""
+        event = self.scope.event(name, data, correlation_id=correlation_id, **extensions)
+        await outbox.enqueue(self.session, event)
+        self._emitted.append(event)
+        return event
+
+    def after_commit(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run `action` once the transaction has committed (dropping a cached value, say)."""
+        self._after_commit.append(action)
+
+    async def committed(self) -> None:
+        """Run what waits for the commit; the runtime calls it."""
+        for action in self._after_commit:
+            await action()
+        if self._emitted:
+            self.scope.resources.background.start(self._send())
+
+    async def _send(self) -> None:
+        resources = self.scope.resources
+        sent = []
+        for event in self._emitted:
+            try:
+                await resources.publisher.publish(event)
+            except BrokerUnavailable as error:
+                # Nothing is lost: the row stays in the outbox and the relay sweeps it.
+                logger.warning("publish_failed", event_id=event.id, type=event.type, error=str(error))
+                collectors().published.labels("failed").inc()
+                break
+            sent.append(event)
+            collectors().published.labels("sent").inc()
+        if sent:
+            async with resources.database.tenant(self.tenant_id) as session:
+                await outbox.mark_sent(session, [event.id for event in sent])
