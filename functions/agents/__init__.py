@@ -1,0 +1,1 @@
+"""Agent runs, signals, consensus and configuration."""

@@ -1,0 +1,1 @@
+"""Consensus of the agents of a run."""

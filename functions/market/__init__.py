@@ -1,0 +1,1 @@
+"""Tickers and candles."""

@@ -1,0 +1,1 @@
+"""Settles open and unknown orders against their exchange."""

@@ -1,0 +1,1 @@
+"""Sends events whose first send was lost."""

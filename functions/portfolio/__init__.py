@@ -1,0 +1,1 @@
+"""Positions, profit and loss, history."""

@@ -1,0 +1,7 @@
+"""functions-framework target: `functions-framework --source functions/signal_technical/main.py --target main`."""
+
+import functions_framework.aio
+
+from alphapulse.runtime.target import target
+
+main = functions_framework.aio.http(target(__file__))
