@@ -64,8 +64,6 @@ class Resources:
         Addresses; a resource without one raises `NotConfigured` when it is asked for.
     clock
         Aware UTC now.
-    jwks
-        Source of the public keys; by default `settings.jwks_url` over HTTP.
     """
 
     def __init__(
@@ -73,12 +71,11 @@ class Resources:
         settings: Settings,
         *,
         clock: Clock = utc_now,
-        jwks: Callable[[], Awaitable[Jwks]] | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.background = Background()
-        self._jwks = jwks or self._fetch_jwks
+        self._jwks: Callable[[], Awaitable[Jwks]] = self._fetch_jwks
 
     @cached_property
     def database(self) -> Database:
@@ -113,6 +110,14 @@ class Resources:
     def verifier(self) -> TokenVerifier:
         """Verifies access tokens."""
         return TokenVerifier(self._jwks, clock=self.clock)
+
+    def use_keys(self, jwks: Jwks) -> None:
+        """Verify tokens with these public keys instead of fetching them."""
+
+        async def known() -> Jwks:
+            return jwks
+
+        self._jwks = known
 
     async def not_ready(self) -> list[str]:
         """Return the names of configured dependencies that do not answer now."""

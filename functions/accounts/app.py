@@ -1,0 +1,94 @@
+"""Routes of `accounts` and their wiring."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from starlette.types import ASGIApp
+
+from alphapulse.runtime.http import (
+    FunctionResources,
+    Work,
+    fingerprint,
+    http_app,
+    idempotency_key,
+    public_router,
+    tenant_router,
+)
+from alphapulse.runtime.resources import NotConfigured, Resources
+from alphapulse.tenancy.tokens import TokenSigner
+from functions.accounts import service
+from functions.accounts.schemas import (
+    Credentials,
+    Provisioning,
+    RefreshRequest,
+    SignUp,
+    SignUpAccepted,
+    TenantView,
+    Tokens,
+)
+
+public = public_router()
+tenant = tenant_router()
+
+
+async def _signer(request: Request) -> TokenSigner:
+    signer: TokenSigner = request.app.state.signer
+    return signer
+
+
+Signer = Annotated[TokenSigner, Depends(_signer)]
+
+
+def build(resources: Resources) -> ASGIApp:
+    """Build the function's app; the public keys come from its own signing key."""
+    key_file = resources.settings.token_signing_key_file
+    if key_file is None:
+        raise NotConfigured("TOKEN_SIGNING_KEY_FILE is not set")
+    signer = TokenSigner(key_file.read_bytes())
+    resources.use_keys(signer.jwks)
+    return http_app(resources, title="accounts", routers=[public, tenant], state={"signer": signer})
+
+
+@public.post("/auth/signup", status_code=202)
+async def sign_up(body: SignUp, request: Request, resources: FunctionResources) -> SignUpAccepted:
+    """Create a tenant and its owner; a retry with the same Idempotency-Key gets the same answer."""
+    key = idempotency_key(request)
+    print_ = fingerprint(request, await request.body())
+    return await service.sign_up(resources, body, key=key, fingerprint=print_)
+
+
+@public.post("/auth/login")
+async def log_in(body: Credentials, resources: FunctionResources, signer: Signer) -> Tokens:
+    """Exchange e-mail and password for tokens."""
+    return await service.log_in(resources, signer, body)
+
+
+@public.post("/auth/refresh")
+async def refresh(body: RefreshRequest, resources: FunctionResources, signer: Signer) -> Tokens:
+    """Exchange a refresh token for new tokens; each refresh token works once."""
+    return await service.refresh(resources, signer, body.refresh_token)
+
+
+@public.post("/auth/logout", status_code=204)
+async def log_out(body: RefreshRequest, resources: FunctionResources) -> Response:
+    """Revoke the login a refresh token belongs to."""
+    await service.log_out(resources, body.refresh_token)
+    return Response(status_code=204)
+
+
+@public.get("/.well-known/jwks.json")
+async def jwks(signer: Signer) -> dict[str, object]:
+    """Return the public keys that access tokens are verified with."""
+    return signer.jwks
+
+
+@tenant.get("/tenants/me")
+async def me(work: Work) -> TenantView:
+    """Return the caller's tenant."""
+    return await service.tenant_view(work)
+
+
+@tenant.get("/tenants/{tenant_id}/provisioning")
+async def provisioning(tenant_id: str, work: Work) -> Provisioning:
+    """Return the steps and state of the tenant's provisioning."""
+    return await service.provisioning(work, tenant_id)
