@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.types import ASGIApp
 
+from alphapulse.runtime.envelope import trace_of
 from alphapulse.runtime.http import (
     FunctionResources,
     Work,
@@ -52,9 +53,13 @@ def build(resources: Resources) -> ASGIApp:
 @public.post("/auth/signup", status_code=202)
 async def sign_up(body: SignUp, request: Request, resources: FunctionResources) -> SignUpAccepted:
     """Create a tenant and its owner; a retry with the same Idempotency-Key gets the same answer."""
-    key = idempotency_key(request)
-    print_ = fingerprint(request, await request.body())
-    return await service.sign_up(resources, body, key=key, fingerprint=print_)
+    return await service.sign_up(
+        resources,
+        body,
+        trace=trace_of(request.scope),
+        key=idempotency_key(request),
+        fingerprint=fingerprint(request, await request.body()),
+    )
 
 
 @public.post("/auth/login")

@@ -1,4 +1,4 @@
-"""functions-framework target: `functions-framework --source functions/accounts/main.py --target main`."""
+"""The functions-framework target `main` of this folder."""
 
 import functions_framework.aio
 

@@ -72,7 +72,7 @@ class Tokens(BaseModel):
     """An access token and the refresh token that follows it."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the kind of token, not one
     expires_in: int
     refresh_token: str
 

@@ -1,4 +1,4 @@
-"""functions-framework target: `functions-framework --source functions/outbox_relay/main.py --target main`."""
+"""The functions-framework target `main` of this folder."""
 
 import functions_framework.aio
 

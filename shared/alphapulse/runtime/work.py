@@ -47,6 +47,14 @@ class Scope:
             yield work
         await work.committed()
 
+    @contextlib.asynccontextmanager
+    async def platform_transaction(self) -> AsyncIterator["TenantWork"]:
+        """Open a transaction of the platform role acting for this tenant (sign-up, provisioning)."""
+        async with self.resources.platform.session(self.tenant_id) as session:
+            work = TenantWork(self, session)
+            yield work
+        await work.committed()
+
     @property
     def cache(self) -> TenantCache:
         """The tenant's cache."""
