@@ -1,1 +1,1 @@
-"""Connection pools, schema, migrations, outbox, idempotency."""
+"""PostgreSQL: schema and migrations, query files, outbox, idempotency."""

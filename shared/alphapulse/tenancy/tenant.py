@@ -44,7 +44,7 @@ class TenantId:
         ValueError
             The text is not 8-4-4-4-12 lower-case hexadecimal digits.
         """
-        if not isinstance(text, str) or _CANONICAL.fullmatch(text) is None:
+        if _CANONICAL.fullmatch(text) is None:
             raise ValueError("a tenant id must be a UUID in canonical lower-case form")
         return cls(uuid.UUID(text))
 
