@@ -1,0 +1,251 @@
+"""A function's ASGI app in process, on real PostgreSQL and Redis, called as its users call it.
+
+`functions.caller("trade", tenant)` is an `httpx.AsyncClient` of the tenant's owner; without a tenant
+it is anonymous. `functions.deliver("portfolio", event)` hands the function an event as the broker
+does. What functions publish arrives in `broker.events`.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from uuid_utils.compat import uuid7
+
+from alphapulse.data.bootstrap import DatabaseUrls
+from alphapulse.events import Event, event_type
+from alphapulse.runtime.resources import Resources, utc_now
+from alphapulse.runtime.serving import build_function
+from alphapulse.runtime.settings import Settings
+from alphapulse.tenancy.principal import Principal, Role, Tier
+from alphapulse.tenancy.tenant import TenantId
+from alphapulse.tenancy.tokens import TokenSigner
+from alphapulse_local.embedded.redis import EmbeddedRedis
+
+_DEADLINE_SECONDS = 5
+
+
+class Broker:
+    """A broker ingress that stores what it is sent; `up = False` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.up = True
+        self.url = ""
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/alphapulse/default"
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def named(self, name: str, tenant_id: TenantId | None = None) -> list[Event]:
+        """Events `noun.verb`, of one tenant if given."""
+        tenant = None if tenant_id is None else tenant_id.value
+        return [e for e in self.events if e.name == name and tenant in (None, e.tenant_id)]
+
+    async def wait_for(self, name: str, *, count: int = 1, tenant_id: TenantId | None = None) -> list[Event]:
+        """Return the events `noun.verb` once there are at least `count` of them."""
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            while len(found := self.named(name, tenant_id)) < count:
+                await asyncio.sleep(0.01)
+        return found
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                await self._answer_one(reader, writer)
+        writer.close()
+
+    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:-2]
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        if self.up:
+            self.events.append(Event.from_http(headers, body))
+        status = b"202 Accepted" if self.up else b"503 Service Unavailable"
+        writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+
+class Clock:
+    """A clock that tests move; `clock()` is aware UTC now."""
+
+    def __init__(self, now: dt.datetime | None = None) -> None:
+        self.fixed = now
+        self.offset = dt.timedelta()
+
+    def __call__(self) -> dt.datetime:
+        return (self.fixed or utc_now()) + self.offset
+
+    def advance(self, **duration: float) -> None:
+        """Move by a `timedelta(**duration)`."""
+        self.offset += dt.timedelta(**duration)
+
+
+class Functions:
+    """Function apps of one test, each built once."""
+
+    def __init__(self, settings: Settings, signer: TokenSigner, clock: Clock) -> None:
+        self.settings = settings
+        self.signer = signer
+        self.clock = clock
+        self._apps: dict[str, tuple[Resources, Any]] = {}
+        self._clients: list[httpx.AsyncClient] = []
+
+    def resources(self, function: str) -> Resources:
+        """The function's databases and cache."""
+        return self._app(function)[0]
+
+    def caller(
+        self,
+        function: str,
+        tenant_id: TenantId | None = None,
+        *,
+        role: str = "owner",
+        tier: str = "starter",
+    ) -> httpx.AsyncClient:
+        """A client of the function with a token of the tenant, or without one."""
+        headers = {} if tenant_id is None else self.authorization(tenant_id, role=role, tier=tier)
+        # Origin and Host are those of any client; the app does not look at them.
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self._app(function)[1]),
+            base_url=f"http://{function.replace('_', '-')}.test",
+            headers=headers,
+        )
+        self._clients.append(client)
+        return client
+
+    def authorization(
+        self, tenant_id: TenantId, *, role: str = "owner", tier: str = "starter"
+    ) -> dict[str, str]:
+        """The header of a signed-in user."""
+        principal = Principal(
+            tenant_id=tenant_id,
+            user_id=uuid7(),
+            role=Role(role),
+            tier=Tier(tier),
+            session_id=uuid7(),
+        )
+        token = self.signer.sign(principal, now=self.clock(), lifetime=dt.timedelta(days=400))
+        return {"Authorization": f"Bearer {token}"}
+
+    def event(self, name: str, data: dict[str, Any], tenant_id: TenantId | None = None, **ext: str) -> Event:
+        """An event `noun.verb` as another function would emit it."""
+        tenant = {} if tenant_id is None else {"tenantid": str(tenant_id)}
+        return Event(type=event_type(name), source="/functions/test", data=data, extensions={**tenant, **ext})
+
+    def tick(self, schedule: str) -> Event:
+        """The event of a PingSource."""
+        return Event(
+            type="dev.knative.sources.ping",
+            source="/apis/v1/namespaces/alphapulse/pingsources/test",
+            data={},
+            extensions={"schedule": schedule},
+            id=str(uuid.uuid4()),
+        )
+
+    async def deliver(self, function: str, event: Event) -> httpx.Response:
+        """Hand an event to the function as the broker does, and return its answer."""
+        headers, body = event.to_http()
+        return await self.caller(function).post("/", headers=headers, content=body)
+
+    async def settle(self) -> None:
+        """Wait until what goes on after the answers is done: publishing, mostly."""
+        for resources, _ in self._apps.values():
+            await resources.background.drain()
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+        for resources, _ in self._apps.values():
+            await resources.close()
+
+    def _app(self, function: str) -> tuple[Resources, Any]:
+        if function not in self._apps:
+            settings = self.settings.model_copy(update={"function": function})
+            resources = Resources(settings, clock=self.clock)
+            resources.use_keys(self.signer.jwks)
+            self._apps[function] = (resources, build_function(resources))
+        return self._apps[function]
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> bytes:
+    """A P-256 private key as PEM."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+@pytest.fixture(scope="session")
+def signer(signing_key: bytes) -> TokenSigner:
+    """Signs access tokens that the functions under test accept."""
+    return TokenSigner(signing_key)
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[Broker]:
+    """Where functions publish to."""
+    ingress = Broker()
+    await ingress.start()
+    yield ingress
+    await ingress.stop()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The functions' clock: the real time until a test moves it."""
+    return Clock()
+
+
+@pytest.fixture
+def function_settings(database: DatabaseUrls, redis_server: EmbeddedRedis, broker: Broker) -> Settings:
+    """Settings of the functions; override the fixture for other ones."""
+    return Settings.model_validate(
+        {
+            "database_url": database.app,
+            "platform_database_url": database.platform,
+            "redis_url": redis_server.url,
+            "broker_url": broker.url,
+        }
+    )
+
+
+@pytest.fixture
+async def functions(
+    function_settings: Settings, signer: TokenSigner, clock: Clock
+) -> AsyncIterator[Functions]:
+    """Functions in process."""
+    built = Functions(function_settings, signer, clock)
+    yield built
+    await built.close()
+
+
+Caller = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+def caller(functions: Functions) -> Caller:
+    """`caller("trade", tenant, role="viewer")`: a client of a function."""
+    return functions.caller
