@@ -1,0 +1,33 @@
+"""Errors of the broker.
+
+BrokerError
+├── InvalidEvent          the sender's fault: 400
+├── InvalidManifest       a Trigger or Broker manifest that cannot be used
+├── LogUnavailable        Redis cannot be reached or refuses: 503, transient
+│   └── GroupMissing      the stream or its group is not there (Redis lost its data)
+└── NoTriggerTable        no table has been published yet: 503, transient
+"""
+
+
+class BrokerError(Exception):
+    """Root of the broker's errors."""
+
+
+class InvalidEvent(BrokerError):
+    """What was received is not a CloudEvent this broker can carry."""
+
+
+class InvalidManifest(BrokerError):
+    """A manifest is malformed or asks for something this broker does not do."""
+
+
+class LogUnavailable(BrokerError):
+    """Redis did not answer, or refused to write."""
+
+
+class GroupMissing(LogUnavailable):
+    """A trigger's stream or its consumer group does not exist."""
+
+
+class NoTriggerTable(BrokerError):
+    """Redis holds no trigger table and this process has none to publish."""

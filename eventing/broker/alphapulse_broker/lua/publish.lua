@@ -1,0 +1,23 @@
+-- Make a trigger table the one that every process of this broker must use.
+--
+-- KEYS[1]    table: hash {revision, triggers, generation}
+-- KEYS[2..]  the stream of every trigger in the new table
+-- ARGV[1]    consumer group
+-- ARGV[2]    revision (digest of the table's content)
+-- ARGV[3]    the table as JSON
+-- Returns    1 when the stored revision changed, 0 when it was this one already.
+--
+-- Atomicity: streams and groups exist before the revision is visible, so an event that was
+-- evaluated against this table always finds a group that will read it from its first entry.
+for i = 2, #KEYS do
+  local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
+  if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
+    return made
+  end
+end
+if redis.call('HGET', KEYS[1], 'revision') == ARGV[2] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'triggers', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'generation', 1)
+return 1

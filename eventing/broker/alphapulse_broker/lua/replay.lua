@@ -1,0 +1,27 @@
+-- Put a parked entry back into its trigger's stream as a fresh event.
+--
+-- KEYS[1]    parked stream
+-- KEYS[2]    trigger's stream
+-- ARGV[1]    id of the parked entry
+-- ARGV[2..]  names of the fields that replay drops (what parking and dead-lettering added)
+-- Returns    REPLAYED | UNKNOWN
+--
+-- Atomicity: the entry is in the stream before it leaves the parked one, in one step.
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if #found == 0 then
+  return 'UNKNOWN'
+end
+local dropped = {}
+for i = 2, #ARGV do
+  dropped[ARGV[i]] = true
+end
+local fields, fresh = found[1][2], {}
+for i = 1, #fields, 2 do
+  if not dropped[fields[i]] then
+    fresh[#fresh + 1] = fields[i]
+    fresh[#fresh + 1] = fields[i + 1]
+  end
+end
+redis.call('XADD', KEYS[2], '*', unpack(fresh))
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 'REPLAYED'

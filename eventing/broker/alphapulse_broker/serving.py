@@ -1,0 +1,143 @@
+"""Runs one broker process: its HTTP server, its background work, its signals."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from alphapulse_broker.dispatcher import Dispatcher
+from alphapulse_broker.event_log import EventLog
+from alphapulse_broker.ingress import Ingress
+from alphapulse_broker.metrics import Metrics
+from alphapulse_broker.probes import Probes
+from alphapulse_broker.settings import Settings
+from alphapulse_broker.table_agent import TableAgent
+
+_LOGGER = structlog.get_logger("broker")
+
+Application = Callable[
+    [
+        MutableMapping[str, Any],
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the process decides in which order things stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def configure_logging(level: str) -> None:
+    """Log JSON lines to standard error."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def run_ingress(settings: Settings) -> None:
+    """Serve the ingress until SIGTERM or SIGINT."""
+    uvloop.run(_ingress(settings))
+
+
+def run_dispatcher(settings: Settings) -> None:
+    """Deliver until SIGTERM or SIGINT."""
+    uvloop.run(_dispatcher(settings))
+
+
+async def _ingress(settings: Settings) -> None:
+    log, metrics = EventLog(settings), Metrics()
+    agent = TableAgent(settings, log)
+    agent.load()
+    process = _Process(settings, agent)
+    try:
+        await process.serve(Ingress(settings, log, agent, metrics), port=settings.port, work=[agent.run()])
+    finally:
+        await log.close()
+
+
+async def _dispatcher(settings: Settings) -> None:
+    log, metrics = EventLog(settings), Metrics()
+    agent = TableAgent(settings, log)
+    agent.load()
+    dispatcher = Dispatcher(settings, log, agent, metrics)
+    process = _Process(settings, agent)
+    probes = Probes(log, agent, metrics)
+    try:
+        await process.serve(probes, port=settings.dispatcher_port, work=[agent.run(), dispatcher.run()])
+    finally:
+        await log.close()
+
+
+class _Process:
+    """Signals, the HTTP server and background work of one process."""
+
+    def __init__(self, settings: Settings, agent: TableAgent) -> None:
+        self._settings = settings
+        self._stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, agent.reload_now)
+
+    async def _stopped(self) -> None:
+        await self._stop.wait()
+
+    async def serve(self, app: Application, *, port: int, work: list[Coroutine[Any, Any, None]]) -> None:
+        """Serve until a signal comes or a part fails; raise what made it fail."""
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=self._settings.host,
+                port=port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                backlog=2048,
+                timeout_graceful_shutdown=max(1, int(self._settings.shutdown_seconds)),
+            )
+        )
+        listening = asyncio.create_task(server.serve())
+        tasks = [asyncio.create_task(part) for part in work]
+        stopping = asyncio.create_task(self._stopped())
+        _LOGGER.info("started", port=port, namespace=self._settings.namespace, broker=self._settings.name)
+        done, _ = await asyncio.wait([stopping, listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        _LOGGER.info("stopping")
+        server.should_exit = True
+        await asyncio.wait([listening])
+        # In reverse: the trigger table is followed until the last delivery has been settled.
+        for task in reversed(tasks):
+            task.cancel()
+            await asyncio.wait([task])
+        stopping.cancel()
+        _LOGGER.info("stopped")
+        for task in done - {stopping}:
+            task.result()
+            raise RuntimeError("a part of the process ended by itself")
