@@ -46,7 +46,7 @@ class FunctionManifest:
     max_scale: int = 0
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     window_seconds: float = DEFAULT_WINDOW_SECONDS
-    readiness_path: str = "/ready"
+    health_path: str = "/health"
 
     @property
     def folder(self) -> str:
@@ -179,7 +179,7 @@ def _function(path: Path, document: dict[str, Any]) -> FunctionManifest:
         max_scale=int(annotations.get(MAX_SCALE_ANNOTATION, 0)),
         timeout_seconds=float(spec.get("timeoutSeconds", DEFAULT_TIMEOUT_SECONDS)),
         window_seconds=seconds(window) if window else DEFAULT_WINDOW_SECONDS,
-        readiness_path=container.get("readinessProbe", {}).get("httpGet", {}).get("path", "/ready"),
+        health_path=container.get("livenessProbe", {}).get("httpGet", {}).get("path", "/health"),
     )
 
 

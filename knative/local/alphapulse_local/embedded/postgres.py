@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from alphapulse_local.embedded.process import ServerDidNotStart, free_port, log_tail, spawn, stop, wait_until
@@ -39,13 +40,24 @@ class EmbeddedPostgres:
         TCP port; 0 picks a free one at the first start and keeps it for restarts.
     durable
         False turns fsync off: for test clusters that are thrown away.
+    on_spawn
+        Told of every process as soon as it exists, so that none can be left over.
     """
 
-    def __init__(self, directory: Path, *, password: str, port: int = 0, durable: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        password: str,
+        port: int = 0,
+        durable: bool = True,
+        on_spawn: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    ) -> None:
         self.directory = directory.resolve()
         self.password = password
         self.port = port
         self.durable = durable
+        self.on_spawn = on_spawn
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -121,7 +133,10 @@ class EmbeddedPostgres:
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         user, prefix = self._identity()
         program = str(installation() / "bin" / command[0])
-        return spawn([*prefix, program, *command[1:]], log=self.log, user=user)
+        process = spawn([*prefix, program, *command[1:]], log=self.log, user=user)
+        if self.on_spawn is not None:
+            self.on_spawn(process)
+        return process
 
     def _identity(self) -> tuple[int | None, list[str]]:
         """Return the user id to run as and the command to run through."""
@@ -136,13 +151,19 @@ class EmbeddedPostgres:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
     def _remove_stale_lock(self) -> None:
-        """Drop `postmaster.pid` of a server that was killed; a living one keeps its lock."""
+        """Drop a `postmaster.pid` whose process id another program has by now.
+
+        A lock whose process is gone is PostgreSQL's to judge: it first makes sure that no backend
+        of the dead server still uses the shared memory.
+        """
         lock = self.data / "postmaster.pid"
         if not lock.exists():
             return
         pid = int(lock.read_text().splitlines()[0])
         command = Path(f"/proc/{pid}/cmdline")
-        if command.exists() and str(self.data).encode() in command.read_bytes():
+        if not command.exists():
+            return
+        if str(self.data).encode() in command.read_bytes():
             raise ServerDidNotStart(f"a PostgreSQL server (process {pid}) already runs on {self.data}")
         lock.unlink()
 

@@ -35,6 +35,7 @@ def spawn(
     log: Path,
     environment: Mapping[str, str] | None = None,
     user: int | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `command` detached from the terminal, appending its output to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +46,7 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(environment) if environment is not None else None,
+            cwd=cwd,
             start_new_session=True,
             user=user,
             group=user,

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from alphapulse_local.embedded.process import free_port, spawn, stop, wait_until
@@ -34,16 +35,26 @@ class EmbeddedRedis:
     max_memory
         Redis notation such as `256mb`; empty means no cap. The policy is always `noeviction`:
         tenants' keys are evicted by their own quota, never by the server.
+    on_spawn
+        Told of every process as soon as it exists, so that none can be left over.
     """
 
     def __init__(
-        self, directory: Path, *, password: str, port: int = 0, append_only: bool = True, max_memory: str = ""
+        self,
+        directory: Path,
+        *,
+        password: str,
+        port: int = 0,
+        append_only: bool = True,
+        max_memory: str = "",
+        on_spawn: Callable[[subprocess.Popen[bytes]], None] | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self.password = password
         self.port = port
         self.append_only = append_only
         self.max_memory = max_memory
+        self.on_spawn = on_spawn
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,6 +73,8 @@ class EmbeddedRedis:
         self.port = self.port or free_port()
         self._write_config()
         self.process = spawn([str(server_binary()), str(self._config)], log=self.log)
+        if self.on_spawn is not None:
+            self.on_spawn(self.process)
         wait_until(
             self._answers, self.process, log=self.log, name="redis-server", timeout_seconds=timeout_seconds
         )

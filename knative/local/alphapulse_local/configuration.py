@@ -1,0 +1,88 @@
+"""What a function's process finds in its environment: the manifest's variables and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alphapulse_local.manifests import FunctionManifest, ManifestError, Variable
+
+# A laptop behind a proxy reaches the exchanges through these only.
+NETWORK_VARIABLES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The cluster's ConfigMaps and Secrets as the laptop has them.
+
+    Attributes
+    ----------
+    config_maps
+        Name -> key -> value.
+    secrets
+        Name -> key -> value. Never printed.
+    secret_directories
+        Name -> directory of a Secret that is mounted as files.
+    process
+        Added to every function: the interpreter's and the network's settings.
+    """
+
+    config_maps: Mapping[str, Mapping[str, str]]
+    secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
+    secret_directories: Mapping[str, Path]
+    process: Mapping[str, str]
+
+    def environment(self, manifest: FunctionManifest) -> dict[str, str]:
+        """Return the environment of a function.
+
+        Raises
+        ------
+        ManifestError
+            The manifest asks for a Secret, ConfigMap or key that does not exist.
+        """
+        environment = dict(self.process)
+        for name in manifest.config_maps:
+            environment |= self._source(manifest, self.config_maps, name)
+        for name in manifest.secrets:
+            environment |= self._source(manifest, self.secrets, name)
+        for variable in manifest.variables:
+            value = self._value(manifest, variable)
+            if value is not None:
+                environment[variable.name] = value
+        return environment
+
+    def _value(self, manifest: FunctionManifest, variable: Variable) -> str | None:
+        if variable.value is not None:
+            return self._local_path(manifest, variable.value)
+        values, reference = (
+            (self.secrets, variable.secret) if variable.secret else (self.config_maps, variable.config_map)
+        )
+        name, key = reference or ("", "")
+        value = values.get(name, {}).get(key)
+        if value is None and not variable.optional:
+            raise ManifestError(f"{manifest.path}: {variable.name} wants key {key} of {name}: there is none")
+        return value
+
+    def _local_path(self, manifest: FunctionManifest, value: str) -> str:
+        """Turn a path below a mounted Secret into the file's path on this machine."""
+        for mount, secret in manifest.secret_mounts.items():
+            if value.startswith(mount.rstrip("/") + "/"):
+                relative = value.removeprefix(mount.rstrip("/") + "/")
+                return str(self.secret_directories[secret] / relative)
+        return value
+
+    @staticmethod
+    def _source(
+        manifest: FunctionManifest, source: Mapping[str, Mapping[str, str]], name: str
+    ) -> Mapping[str, str]:
+        if name not in source:
+            raise ManifestError(f"{manifest.path}: envFrom wants {name}: there is none")
+        return source[name]
