@@ -428,6 +428,7 @@ CREATE INDEX portfolio_history_created ON portfolio_history (tenant_id, created_
 CALL isolate('portfolio_history');
 GRANT SELECT ON portfolio_history TO alphapulse_readonly;
 GRANT SELECT, INSERT, UPDATE ON portfolio_history TO alphapulse_app;
+GRANT SELECT, INSERT, DELETE ON portfolio_history TO alphapulse_platform;
 -- Sign-up writes the first snapshot.
 GRANT INSERT ON portfolio_history TO alphapulse_platform;
 

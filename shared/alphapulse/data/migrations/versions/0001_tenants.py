@@ -1,3 +1,4 @@
+
 """Tenants, users, sessions, configuration, provisioning."""
 
 from alphapulse.data.migrations import run_sql

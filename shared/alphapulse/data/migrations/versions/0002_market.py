@@ -1,3 +1,4 @@
+
 """Shared market data."""
 
 from alphapulse.data.migrations import run_sql

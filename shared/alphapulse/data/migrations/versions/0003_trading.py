@@ -1,3 +1,4 @@
+
 """Trades, positions, balances, the paper book."""
 
 from alphapulse.data.migrations import run_sql

@@ -1,3 +1,4 @@
+
 """Risk limits, risk runs, optimisation runs."""
 
 from alphapulse.data.migrations import run_sql

@@ -1,3 +1,4 @@
+
 """Agent configuration, runs, signals, consensus."""
 
 from alphapulse.data.migrations import run_sql

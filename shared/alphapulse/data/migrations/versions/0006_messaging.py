@@ -1,3 +1,4 @@
+
 """Outbox, processed events, idempotency keys."""
 
 from alphapulse.data.migrations import run_sql

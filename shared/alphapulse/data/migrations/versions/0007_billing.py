@@ -1,3 +1,4 @@
+
 """Usage, subscriptions, invoices, Stripe events."""
 
 from alphapulse.data.migrations import run_sql

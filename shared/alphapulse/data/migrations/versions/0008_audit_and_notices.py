@@ -1,3 +1,4 @@
+
 """Audit log, notifications, webhook endpoints."""
 
 from alphapulse.data.migrations import run_sql
