@@ -1,19 +1,10 @@
-"""A tenant's risk limits: their defaults, the bounds of each tier, and how a breach is told."""
+"""A tenant's risk limits: their defaults, the bounds they may be set within, and how a breach is told."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from alphapulse.domain.money import ZERO, decimal_text
-
-TIER_MAX_LEVERAGE: Final[Mapping[str, Decimal]] = {
-    "starter": Decimal(1),
-    "pro": Decimal(2),
-    "enterprise": Decimal(5),
-}
-#: Open positions included in a tier; none means unlimited.
-TIER_MAX_POSITIONS: Final[Mapping[str, int | None]] = {"starter": 5, "pro": 25, "enterprise": None}
 
 _SHARES: Final = ("max_position_pct", "daily_loss_pct", "max_drawdown_pct", "var_warning_pct")
 _LONGEST_PRICE_AGE: Final = 300
@@ -76,13 +67,20 @@ class LimitBreach:
     reason: str
 
 
-def default_limits(tier: str) -> RiskLimits:
-    """Return a new tenant's limits: the product's defaults with the leverage of the tier."""
-    return RiskLimits(max_leverage=TIER_MAX_LEVERAGE[tier])
+def default_limits(*, max_leverage: Decimal) -> RiskLimits:
+    """Return a new tenant's limits: the product's defaults with the leverage of its tier."""
+    return RiskLimits(max_leverage=max_leverage)
 
 
-def validate_limits(limits: RiskLimits, *, tier: str) -> None:
-    """Check that limits a tenant asks for are within the bounds of its tier.
+def validate_limits(limits: RiskLimits, *, max_leverage: Decimal) -> None:
+    """Check limits a tenant asks for.
+
+    Parameters
+    ----------
+    limits : RiskLimits
+        What is asked for.
+    max_leverage : Decimal
+        The most the tenant's tier allows.
 
     Raises
     ------
@@ -93,10 +91,9 @@ def validate_limits(limits: RiskLimits, *, tier: str) -> None:
         share = getattr(limits, name)
         if not ZERO < share <= 1:
             raise InvalidLimits(f"{name} must be above 0 and at most 1, was {decimal_text(share)}")
-    most = TIER_MAX_LEVERAGE[tier]
-    if not ZERO < limits.max_leverage <= most:
+    if not ZERO < limits.max_leverage <= max_leverage:
         raise InvalidLimits(
-            f"max_leverage must be above 0 and at most {most} in tier {tier}, "
+            f"max_leverage must be above 0 and at most {decimal_text(max_leverage)} in this tier, "
             f"was {decimal_text(limits.max_leverage)}"
         )
     if not 1 <= limits.price_max_age_seconds <= _LONGEST_PRICE_AGE:
