@@ -32,15 +32,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:
     if options.command in ("ingress", "dispatcher"):
-        # Only the two servers need uvicorn and aiohttp.
-        from alphapulse_broker import serving  # noqa: PLC0415 - see above
-
-        serving.configure_logging(settings.log_level)
-        serve = serving.run_ingress if options.command == "ingress" else serving.run_dispatcher
-        serve(settings)
+        _serve(options.command, settings)
         return 0
     print(asyncio.run(_operate(options, settings)))  # noqa: T201 - command line
     return 0
+
+
+def _serve(command: str, settings: Settings) -> None:
+    # Each process loads only what it needs: uvicorn for a server, aiohttp for the dispatcher.
+    from alphapulse_broker import serving  # noqa: PLC0415 - see above
+
+    serving.configure_logging(settings.log_level)
+    if command == "ingress":
+        from alphapulse_broker.ingress import serve as serve_ingress  # noqa: PLC0415 - see above
+
+        serving.run(serve_ingress(settings))
+    else:
+        from alphapulse_broker.dispatcher import serve as serve_dispatcher  # noqa: PLC0415 - see above
+
+        serving.run(serve_dispatcher(settings))
 
 
 async def _operate(options: argparse.Namespace, settings: Settings) -> str:

@@ -12,7 +12,9 @@ from alphapulse_broker.errors import LogUnavailable, NoTriggerTable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.lane import Lane, LaneParts
 from alphapulse_broker.metrics import Metrics
+from alphapulse_broker.probes import Probes
 from alphapulse_broker.sender import Sender
+from alphapulse_broker.serving import Process
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.settlement import Settlement
 from alphapulse_broker.table_agent import TableAgent
@@ -136,3 +138,17 @@ class Dispatcher:
             self._metrics.promoted.inc(promoted)
         if revision != self._agent.table.revision:
             await self._agent.refresh()
+
+
+async def serve(settings: Settings) -> None:
+    """Run the dispatcher process until SIGTERM or SIGINT."""
+    log, metrics = EventLog(settings), Metrics()
+    agent = TableAgent(settings, log)
+    agent.load()
+    dispatcher = Dispatcher(settings, log, agent, metrics)
+    process = Process(settings, agent)
+    probes = Probes(log, agent, metrics)
+    try:
+        await process.serve(probes, port=settings.dispatcher_port, work=[agent.run(), dispatcher.run()])
+    finally:
+        await log.close()

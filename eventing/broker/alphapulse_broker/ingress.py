@@ -15,6 +15,7 @@ from alphapulse_broker.errors import InvalidEvent, LogUnavailable, NoTriggerTabl
 from alphapulse_broker.event_log import EventLog, Outcome
 from alphapulse_broker.metrics import Metrics
 from alphapulse_broker.probes import Probes
+from alphapulse_broker.serving import Process
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.table_agent import TableAgent
 
@@ -149,6 +150,18 @@ class Ingress:
         if self._reachable:
             _LOGGER.warning("log_unavailable", reason=str(error))
         self._reachable = False
+
+
+async def serve(settings: Settings) -> None:
+    """Run the ingress process until SIGTERM or SIGINT."""
+    log, metrics = EventLog(settings), Metrics()
+    agent = TableAgent(settings, log)
+    agent.load()
+    process = Process(settings, agent)
+    try:
+        await process.serve(Ingress(settings, log, agent, metrics), port=settings.port, work=[agent.run()])
+    finally:
+        await log.close()
 
 
 async def _answer(send: Send, status: HTTPStatus, body: bytes, headers: Headers) -> None:

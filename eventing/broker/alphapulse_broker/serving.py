@@ -12,11 +12,6 @@ import structlog
 import uvicorn
 import uvloop
 
-from alphapulse_broker.dispatcher import Dispatcher
-from alphapulse_broker.event_log import EventLog
-from alphapulse_broker.ingress import Ingress
-from alphapulse_broker.metrics import Metrics
-from alphapulse_broker.probes import Probes
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.table_agent import TableAgent
 
@@ -58,41 +53,12 @@ def configure_logging(level: str) -> None:
     )
 
 
-def run_ingress(settings: Settings) -> None:
-    """Serve the ingress until SIGTERM or SIGINT."""
-    uvloop.run(_ingress(settings))
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a process's main coroutine on uvloop."""
+    uvloop.run(work)
 
 
-def run_dispatcher(settings: Settings) -> None:
-    """Deliver until SIGTERM or SIGINT."""
-    uvloop.run(_dispatcher(settings))
-
-
-async def _ingress(settings: Settings) -> None:
-    log, metrics = EventLog(settings), Metrics()
-    agent = TableAgent(settings, log)
-    agent.load()
-    process = _Process(settings, agent)
-    try:
-        await process.serve(Ingress(settings, log, agent, metrics), port=settings.port, work=[agent.run()])
-    finally:
-        await log.close()
-
-
-async def _dispatcher(settings: Settings) -> None:
-    log, metrics = EventLog(settings), Metrics()
-    agent = TableAgent(settings, log)
-    agent.load()
-    dispatcher = Dispatcher(settings, log, agent, metrics)
-    process = _Process(settings, agent)
-    probes = Probes(log, agent, metrics)
-    try:
-        await process.serve(probes, port=settings.dispatcher_port, work=[agent.run(), dispatcher.run()])
-    finally:
-        await log.close()
-
-
-class _Process:
+class Process:
     """Signals, the HTTP server and background work of one process."""
 
     def __init__(self, settings: Settings, agent: TableAgent) -> None:

@@ -178,7 +178,8 @@ class Rig:
         for process in self.processes.values():
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGCONT)
-            stop(process)
+            # In a thread: the sinks of this event loop must go on answering what is in flight.
+            await asyncio.to_thread(stop, process)
         if self._session is not None:
             await self._session.close()
         await self.sinks.stop()
