@@ -178,11 +178,11 @@ async def provisioning(work: TenantWork, tenant_id: str) -> Provisioning:
     tenant = await sql.tenant(work.session, tenant_id=work.tenant_id.value)
     if tenant is None:
         raise NotFound("there is no such tenant")
-    steps = await sql.provisioning_steps(work.session, tenant_id=work.tenant_id.value)
+    steps = sql.provisioning_steps(work.session, tenant_id=work.tenant_id.value)
     return Provisioning(
         tenant_id=work.tenant_id.value,
         status=tenant["status"],
-        steps=[Step.model_validate(dict(step)) for step in steps],
+        steps=[Step.model_validate(dict(step)) async for step in steps],
     )
 
 

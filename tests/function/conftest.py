@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from uuid_utils.compat import uuid7
@@ -186,6 +187,14 @@ class Functions:
             resources.use_keys(self.signer.jwks)
             self._apps[function] = (resources, build_function(resources))
         return self._apps[function]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Log as functions do; structlog's own default draws tracebacks that take seconds."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,10 @@ A tenant route authenticates, checks the role, opens the tenant transaction when
 for it, replays an `Idempotency-Key`, runs the handler, commits, and sends the outbox.
 """
 
+import asyncio
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -35,6 +37,8 @@ from alphapulse.tenancy.tokens import InvalidToken
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_KEY_CHARACTERS = 255
+_WAIT_FOR_FIRST_SECONDS = 5.0
+_POLL_SECONDS = 0.02
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -72,7 +76,10 @@ class _Route(APIRoute):
 
         async def handle(request: Request) -> Response:
             try:
-                return await inner(JsonRequest(request.scope, request.receive))
+                strict = JsonRequest(request.scope, request.receive)
+                # Read here, where a body over the limit keeps its own error; FastAPI would call it a 400.
+                await strict.body()
+                return await inner(strict)
             except FunctionError as error:
                 return _problem(request, error)
 
@@ -233,8 +240,7 @@ async def _replayed(lazy: _LazyWork, request: Request, handler: Handler) -> Resp
         return await handler(request)
     work = await lazy.open()
     body = await request.body()
-    claim = await idempotency.claim(work.session, key, fingerprint=fingerprint(request, body))
-    replay = replay_of(claim)
+    replay = replay_of(await _claim(work, request, key, fingerprint(request, body)))
     if replay is not None:
         return replay
     response = await handler(request)
@@ -242,6 +248,18 @@ async def _replayed(lazy: _LazyWork, request: Request, handler: Handler) -> Resp
         work.session, key, status=response.status_code, body=bytes(response.body), headers={}
     )
     return response
+
+
+async def _claim(work: TenantWork, request: Request, key: str, print_: bytes) -> idempotency.Claim:
+    """Claim the key; while the first request with it runs, wait for its answer, up to a deadline."""
+    deadline = time.monotonic() + _WAIT_FOR_FIRST_SECONDS
+    while True:
+        claim = await idempotency.claim(
+            work.session, key, fingerprint=print_, operation=f"{request.method} {request.url.path}"[:300]
+        )
+        if not isinstance(claim, idempotency.InProgress) or time.monotonic() > deadline:
+            return claim
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def replay_of(claim: idempotency.Claim) -> Response | None:

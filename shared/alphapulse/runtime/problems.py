@@ -50,7 +50,10 @@ def as_function_error(error: Exception) -> FunctionError:
     if isinstance(error, FunctionError):
         return error
     if isinstance(error, DatabaseUnavailable):
-        return DependencyDown("the database does not answer; nothing was changed")
+        return DependencyDown(
+            "the database does not answer; nothing was changed",
+            retry_after_seconds=error.retry_after_seconds,
+        )
     if isinstance(error, KeysUnavailable):
         return DependencyDown("tokens cannot be verified at the moment")
     return FunctionError("an unexpected error occurred; quote the trace id when you report it")

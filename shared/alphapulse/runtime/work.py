@@ -13,13 +13,13 @@ from typing import Any
 import structlog
 
 from alphapulse.data import outbox
+from alphapulse.data.session import Session
 from alphapulse.events import Event, event_type, schemas
 from alphapulse.events.publish import BrokerUnavailable
 from alphapulse.runtime.metrics import collectors
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.trace import Trace
 from alphapulse.tenancy.cache import SharedCache, TenantCache
-from alphapulse.tenancy.database import TenantSession
 from alphapulse.tenancy.principal import Principal
 from alphapulse.tenancy.tenant import TenantId
 
@@ -107,7 +107,7 @@ class Scope:
 class TenantWork:
     """An open tenant transaction with what a handler needs around it."""
 
-    def __init__(self, scope: Scope, session: TenantSession) -> None:
+    def __init__(self, scope: Scope, session: Session) -> None:
         self.scope = scope
         self.session = session
         self._emitted: list[Event] = []

@@ -68,7 +68,7 @@ class CacheConnection:
                 socket_timeout=_ANSWER_TIMEOUT_SECONDS,
             )
         try:
-            return await self._client.execute_command(*command)
+            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
             self.failures += 1
             self._paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
