@@ -1,0 +1,1 @@
+"""Shared market data: instruments, candles and tickers, in PostgreSQL and the shared cache."""
