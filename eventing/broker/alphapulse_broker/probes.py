@@ -35,7 +35,8 @@ class Probes:
             await _send(send, _OK, b"ok")
         elif path == "/ready":
             reason = await self._why_not_ready()
-            await _send(send, _UNAVAILABLE if reason else _OK, (reason or "ready").encode())
+            text = reason or f"ready with trigger table {self._agent.table.revision}"
+            await _send(send, _UNAVAILABLE if reason else _OK, text.encode())
         elif path == "/metrics":
             await self._measure()
             await _send(send, _OK, self._metrics.exposition())

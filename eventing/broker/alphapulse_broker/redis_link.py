@@ -49,7 +49,9 @@ def open_pool(url: str, *, size: int, timeout_seconds: float) -> ConnectionPool:
     return ConnectionPool.from_url(
         url,
         max_connections=size,
-        socket_timeout=timeout_seconds,
+        # Every exchange has a deadline of its own. redis-py's would go through asyncio.wait_for,
+        # which before Python 3.12 may swallow the cancellation that stops a process.
+        socket_timeout=None,
         socket_connect_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 0),
         protocol=2,

@@ -6,6 +6,7 @@ directory (in a cluster, where the controller publishes) it only follows.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,11 +91,11 @@ class TableAgent:
                 _LOGGER.info("waiting_for_table")
             except InvalidManifest as error:
                 _LOGGER.error("table_refused", reason=str(error))  # noqa: TRY400 - the reason is the message
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for, which before Python 3.12 may swallow a cancellation.
+                async with asyncio.timeout(self._settings.table_poll_seconds):
+                    await self._hurry.wait()
             self._hurry.clear()
-            try:
-                await asyncio.wait_for(self._hurry.wait(), self._settings.table_poll_seconds)
-            except TimeoutError:
-                continue
 
     async def refresh(self) -> TriggerTable:
         """Bring the process onto the table in force and return it.

@@ -16,6 +16,9 @@ from typing import Any
 import aiohttp
 import yaml
 from aiohttp import web
+from redis import Redis
+
+from alphapulse_broker.triggers import load
 from alphapulse_local.embedded.process import free_port, log_tail, spawn, stop
 from alphapulse_local.embedded.redis import EmbeddedRedis
 
@@ -80,7 +83,6 @@ class Sinks:
         app.router.add_post("/{name}", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        self.port = self.port or free_port()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
 
     async def stop(self) -> None:
@@ -134,7 +136,7 @@ class Rig:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.redis = EmbeddedRedis(directory / "redis", password=uuid.uuid4().hex)
-        self.sinks = Sinks()
+        self.sinks = Sinks(port=free_port())
         self.triggers = directory / "eventing" / "triggers"
         self.triggers.mkdir(parents=True)
         self.ingress_port = free_port()
@@ -164,26 +166,42 @@ class Rig:
         fresh.write_text(yaml.safe_dump_all(manifests))
         fresh.replace(self.triggers / "all.yaml")
 
-    async def start(self, *manifests: dict[str, Any]) -> None:
-        self.write(*manifests)
+    def boot(self) -> None:
+        """Start Redis and both processes; they need no event loop of ours."""
         self.redis.start()
-        await self.sinks.start()
-        self._session = aiohttp.ClientSession()
         self.launch("ingress")
         self.launch("dispatcher")
-        await self.until_ready(self.ingress_port)
-        await self.until_ready(self.dispatcher_port)
+
+    async def start(self, *manifests: dict[str, Any]) -> None:
+        """Open the sinks and return when these triggers are in force in both processes."""
+        self.write(*manifests)
+        await self.sinks.start()
+        self._session = aiohttp.ClientSession()
+        if not self.processes:
+            self.boot()
+        revision = load(self.triggers).revision
+        for port in (self.ingress_port, self.dispatcher_port):
+            await self.until_ready(port, table=revision)
 
     async def close(self) -> None:
+        """Stop everything."""
         for process in self.processes.values():
-            if process.poll() is None:
-                os.kill(process.pid, signal.SIGCONT)
             # In a thread: the sinks of this event loop must go on answering what is in flight.
             await asyncio.to_thread(stop, process)
+        await self.leave()
+        self.redis.stop()
+
+    async def leave(self) -> None:
+        """Close what belongs to one test; the processes go on."""
         if self._session is not None:
             await self._session.close()
         await self.sinks.stop()
-        self.redis.stop()
+
+    def reset(self) -> None:
+        """Forget the sinks and every entry of the test before."""
+        self.sinks = Sinks(port=self.sinks.port)
+        with Redis.from_url(self.redis.url) as client:
+            client.flushdb()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -253,13 +271,13 @@ class Rig:
         async with self._session.get(f"http://127.0.0.1:{port}{path}") as response:
             return response.status, await response.text()
 
-    async def until_ready(self, port: int) -> None:
+    async def until_ready(self, port: int, *, table: str = "") -> None:
         async def ready() -> bool:
             try:
-                status, _ = await self.get(port, "/ready")
+                status, text = await self.get(port, "/ready")
             except aiohttp.ClientError:
                 return False
-            return status == 200
+            return status == 200 and table in text
 
         await self.until(ready)
 
@@ -285,7 +303,10 @@ class Rig:
 
         async def empty() -> bool:
             status, text = await self.get(self.dispatcher_port, "/metrics")
-            states = [f'redisbroker_entries{{state="{s}",trigger="{name}"}} 0.0' for s in ("lag", "in_flight", "delayed")]
+            states = [
+                f'redisbroker_entries{{state="{s}",trigger="{name}"}} 0.0'
+                for s in ("lag", "in_flight", "delayed")
+            ]
             return status == 200 and all(state in text for state in states)
 
         await self.until(empty)

@@ -88,77 +88,78 @@ async def test_2_messages_that_are_no_event_are_refused(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_3_body_beyond_the_bound_is_refused(rig: Rig, *, chunked: bool) -> None:
-    rig.settings["BROKER_MAX_EVENT_BYTES"] = "1000"
-    await rig.start(trigger("echo"))
+async def test_3_body_beyond_the_bound_is_refused(own_rig: Rig, *, chunked: bool) -> None:
+    own_rig.settings["BROKER_MAX_EVENT_BYTES"] = "1000"
+    await own_rig.start(trigger("echo"))
 
     async def chunks() -> object:
         for _ in range(5):
             yield b"x" * 300
 
-    too_long = await rig.post(headers=VALID, data=chunks() if chunked else b"x" * 1001)
-    fits = await rig.post(headers=VALID, data=b"x" * 1000)
+    too_long = await own_rig.post(headers=VALID, data=chunks() if chunked else b"x" * 1001)
+    fits = await own_rig.post(headers=VALID, data=b"x" * 1000)
 
     assert too_long.status == 413
     assert fits.status == 202
 
 
-async def test_3_full_stream_refuses_the_event_for_every_trigger(rig: Rig) -> None:
-    rig.settings["BROKER_MAX_STREAM_LENGTH"] = "5"
-    await rig.start(
-        trigger("dead", types="t", delivery={"retry": 100, "backoffDelay": "PT60S"}), trigger("works", types="t")
+async def test_3_full_stream_refuses_the_event_for_every_trigger(own_rig: Rig) -> None:
+    own_rig.settings["BROKER_MAX_STREAM_LENGTH"] = "5"
+    await own_rig.start(
+        trigger("dead", types="t", delivery={"retry": 100, "backoffDelay": "PT60S"}),
+        trigger("works", types="t"),
     )
-    rig.sinks.behaviours["dead"] = answers(503)
+    own_rig.sinks.behaviours["dead"] = answers(503)
 
     statuses = []
     for n in range(8):
-        answer = await rig.send(f"e{n}")
+        answer = await own_rig.send(f"e{n}")
         statuses.append(answer.status)
-    await rig.until_empty("works")
+    await own_rig.until_empty("works")
 
     assert statuses == [202] * 5 + [429] * 3
     assert answer.headers["Retry-After"] == "1"
-    assert sorted(rig.sinks.ids("works")) == [f"e{n}" for n in range(5)]
+    assert sorted(own_rig.sinks.ids("works")) == [f"e{n}" for n in range(5)]
 
 
-async def test_5_duplicate_within_the_window_is_accepted_and_delivered_once(rig: Rig) -> None:
-    rig.settings["BROKER_DEDUPE_SECONDS"] = "60"
-    await rig.start(trigger("echo"))
+async def test_5_duplicate_within_the_window_is_accepted_and_delivered_once(own_rig: Rig) -> None:
+    own_rig.settings["BROKER_DEDUPE_SECONDS"] = "60"
+    await own_rig.start(trigger("echo"))
 
-    statuses = [(await rig.send(event_id)).status for event_id in ("a", "a", "b")]
-    await rig.until_delivered("echo", "a", "b")
-    await rig.until_empty("echo")
+    statuses = [(await own_rig.send(event_id)).status for event_id in ("a", "a", "b")]
+    await own_rig.until_delivered("echo", "a", "b")
+    await own_rig.until_empty("echo")
 
     assert statuses == [202, 202, 202]
-    assert sorted(rig.sinks.ids("echo")) == ["a", "b"]
+    assert sorted(own_rig.sinks.ids("echo")) == ["a", "b"]
 
 
-async def test_4_trigger_added_while_running_gets_the_events_that_follow(rig: Rig) -> None:
-    rig.settings["BROKER_TABLE_POLL_SECONDS"] = "0.1"
-    await rig.start(trigger("old", types="t"))
-    await rig.send("before")
-    await rig.until_delivered("old", "before")
+async def test_4_trigger_added_while_running_gets_the_events_that_follow(own_rig: Rig) -> None:
+    own_rig.settings["BROKER_TABLE_POLL_SECONDS"] = "0.1"
+    await own_rig.start(trigger("old", types="t"))
+    await own_rig.send("before")
+    await own_rig.until_delivered("old", "before")
 
-    rig.write(trigger("old", types="t"), trigger("new", types="t"))
-    await rig.until(lambda: rig.log("ingress").read_text().count("table_in_force") == 2)
-    await rig.send("after")
-    await rig.until_delivered("old", "after")
-    await rig.until_delivered("new", "after")
+    own_rig.write(trigger("old", types="t"), trigger("new", types="t"))
+    await own_rig.until(lambda: own_rig.log("ingress").read_text().count("table_in_force") == 2)
+    await own_rig.send("after")
+    await own_rig.until_delivered("old", "after")
+    await own_rig.until_delivered("new", "after")
 
-    assert rig.sinks.ids("new") == ["after"]
+    assert own_rig.sinks.ids("new") == ["after"]
 
 
-async def test_4_ingress_that_has_not_seen_a_new_table_uses_it_nevertheless(rig: Rig) -> None:
+async def test_4_ingress_that_has_not_seen_a_new_table_uses_it_nevertheless(own_rig: Rig) -> None:
     # The ingress never looks at files by itself here; the dispatcher publishes the change.
-    await rig.start(trigger("old", types="t"))
-    rig.kill("ingress")
-    rig.launch("ingress", BROKER_TABLE_POLL_SECONDS="3600")
-    await rig.until_ready(rig.ingress_port)
+    await own_rig.start(trigger("old", types="t"))
+    own_rig.kill("ingress")
+    own_rig.launch("ingress", BROKER_TABLE_POLL_SECONDS="3600")
+    await own_rig.until_ready(own_rig.ingress_port)
 
-    rig.write(trigger("old", types="t"), trigger("new", types="t"))
-    await rig.until(lambda: "new" in {row["trigger"] for row in rig.run("status", "--json")})
-    answer = await rig.send("after")
-    await rig.until_delivered("new", "after")
+    own_rig.write(trigger("old", types="t"), trigger("new", types="t"))
+    await own_rig.until(lambda: "new" in {row["trigger"] for row in own_rig.run("status", "--json")})
+    answer = await own_rig.send("after")
+    await own_rig.until_delivered("new", "after")
 
     assert answer.status == 202
 
@@ -174,13 +175,13 @@ async def test_4_broken_manifest_leaves_the_table_in_force(rig: Rig) -> None:
     assert rig.sinks.ids("echo") == ["a"]
 
 
-async def test_16_metrics_count_what_happened(rig: Rig) -> None:
-    await rig.start(trigger("echo", types="t"))
+async def test_16_metrics_count_what_happened(own_rig: Rig) -> None:
+    await own_rig.start(trigger("echo", types="t"))
 
-    await asyncio.gather(*(rig.send(f"e{n}") for n in range(10)))
-    await rig.until_empty("echo")
-    _, ingress = await rig.get(rig.ingress_port, "/metrics")
-    _, dispatcher = await rig.get(rig.dispatcher_port, "/metrics")
+    await asyncio.gather(*(own_rig.send(f"e{n}") for n in range(10)))
+    await own_rig.until_empty("echo")
+    _, ingress = await own_rig.get(own_rig.ingress_port, "/metrics")
+    _, dispatcher = await own_rig.get(own_rig.dispatcher_port, "/metrics")
 
     assert "redisbroker_accepted_total 10.0" in ingress
     assert 'redisbroker_enqueued_total{trigger="echo"} 10.0' in ingress
