@@ -35,6 +35,7 @@ def _verify(encoded: str | None, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
 
     try:
-        return _hasher().verify(encoded or _hash_of_nothing(), password) and encoded is not None
+        _hasher().verify(encoded or _hash_of_nothing(), password)
     except (VerificationError, InvalidHashError):
         return False
+    return encoded is not None

@@ -15,8 +15,6 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from uuid_utils.compat import uuid7
 
 from alphapulse.data.bootstrap import DatabaseUrls
@@ -194,16 +192,6 @@ def plain_logs() -> None:
     """Log as functions do; structlog's own default draws tracebacks that take seconds."""
     structlog.configure(
         processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    )
-
-
-@pytest.fixture(scope="session")
-def signing_key() -> bytes:
-    """A P-256 private key as PEM."""
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
     )
 
 

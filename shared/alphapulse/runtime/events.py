@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from alphapulse.events import Event, MalformedEvent, schemas
 from alphapulse.runtime.envelope import Envelope, trace_of
 from alphapulse.runtime.errors import FunctionError, Invalid, Permanent, Transient
 from alphapulse.runtime.metrics import collectors
-from alphapulse.runtime.problems import as_function_error, problem_response
+from alphapulse.runtime.problems import as_function_error, on_http_exception, problem_response
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.trace import Trace
 from alphapulse.runtime.work import Scope, TenantWork
@@ -62,7 +63,7 @@ class EventHandlers:
 def event_app(resources: Resources, handlers: EventHandlers) -> ASGIApp:
     """Build the ASGI app of an event function."""
     route = Route("/", event_endpoint(resources, handlers), methods=["POST"])
-    app = Starlette(routes=[route])
+    app = Starlette(routes=[route], exception_handlers={HTTPException: on_http_exception})
     return Envelope(app, body_limit_bytes=resources.settings.body_limit_bytes)
 
 

@@ -29,7 +29,7 @@ from alphapulse.runtime.errors import (
     NotPermitted,
 )
 from alphapulse.runtime.events import EventHandlers, event_endpoint
-from alphapulse.runtime.problems import as_function_error, problem_response
+from alphapulse.runtime.problems import as_function_error, on_http_exception, problem_response
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.tenancy.principal import Principal
@@ -170,7 +170,7 @@ def http_app(
     if events is not None:
         app.add_route("/", event_endpoint(resources, events), methods=["POST"], include_in_schema=False)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, _on_surprise)
     envelope = Envelope(app, body_limit_bytes=resources.settings.body_limit_bytes)
     envelope.openapi = app.openapi  # type: ignore[attr-defined] # the merged document is built from it
@@ -308,19 +308,5 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     )
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    answer = FunctionError(str(error.detail), code=_CODES.get(error.status_code, "http_error"))
-    answer.status = error.status_code
-    answer.title = str(error.detail)
-    response = _problem(request, answer)
-    response.headers.update(error.headers or {})
-    return response
-
-
 async def _on_surprise(request: Request, error: Exception) -> Response:
     return _problem(request, as_function_error(error))
-
-
-_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}

@@ -3,11 +3,14 @@
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from alphapulse.runtime.errors import DependencyDown, FunctionError
 
 MEDIA_TYPE = "application/problem+json"
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 
 def problem(error: FunctionError, *, instance: str, trace_id: str) -> dict[str, Any]:
@@ -57,3 +60,16 @@ def as_function_error(error: Exception) -> FunctionError:
     if isinstance(error, KeysUnavailable):
         return DependencyDown("tokens cannot be verified at the moment")
     return FunctionError("an unexpected error occurred; quote the trace id when you report it")
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer the framework's own refusals (unknown path, wrong method) as problems too."""
+    if not isinstance(error, HTTPException):
+        raise error
+    answer = FunctionError(str(error.detail), code=_CODES.get(error.status_code, "http_error"))
+    answer.status = error.status_code
+    answer.title = str(error.detail)
+    trace_id = request.scope["state"]["trace"].trace_id
+    response = problem_response(answer, instance=request.url.path, trace_id=trace_id)
+    response.headers.update(error.headers or {})
+    return response

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -34,6 +35,8 @@ class Settings(BaseModel):
     market_data_dir: Path | None = None
     simulation_seed: int = 20260101
     price_max_age_seconds: float = Field(default=30, gt=0)
+    paper_half_spread_bps: Decimal = Field(default=Decimal(1), ge=0, le=1000)
+    paper_fee_bps: Decimal = Field(default=Decimal(10), ge=0, le=1000)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

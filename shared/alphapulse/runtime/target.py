@@ -4,6 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -13,7 +14,7 @@ from alphapulse.runtime.serving import build_function
 from alphapulse.runtime.settings import Settings
 
 
-def target(main_file: str) -> Callable[[Request], Awaitable[ASGIApp]]:
+def target(main_file: str) -> Callable[[Request], Awaitable[Any]]:
     """Return an asynchronous functions-framework HTTP function that serves the folder of `main_file`.
 
     functions-framework answers with whatever ASGI callable its function returns, so the target
@@ -30,7 +31,8 @@ def target(main_file: str) -> Callable[[Request], Awaitable[ASGIApp]]:
         settings = Settings.from_environment()
         return build_function(Resources(settings.model_copy(update={"function": folder.name})))
 
-    async def main(_: Request) -> ASGIApp:
+    # Any: the framework's annotations leave out that it serves an ASGI callable as it is.
+    async def main(_: Request) -> Any:
         return app()
 
     return main
