@@ -126,8 +126,9 @@ class Venue(Protocol):
     """One account on one exchange."""
 
     name: str
-    #: Largest fee of a fill as a fraction of its notional; reserved beside the notional of a buy.
-    fee_rate: Decimal
+    #: What a fill can cost beside its notional at the limit or last price, as a fraction of it: the fee,
+    #: and the half spread of a market order. Reserved with the notional of a buy.
+    cost_rate: Decimal
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return the rules of a symbol.

@@ -1,0 +1,1 @@
+"""What every function that touches orders shares: accounts, settlement, and talking to a venue."""

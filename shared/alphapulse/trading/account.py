@@ -1,0 +1,148 @@
+"""What a tenant has and owes on its exchanges, and what that is worth."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from alphapulse.data import queries
+from alphapulse.data.session import Session
+from alphapulse.domain.limits import RiskLimits
+from alphapulse.domain.money import ZERO, exact
+from alphapulse.domain.orders import Side
+from alphapulse.domain.performance import PortfolioValue, value_portfolio
+from alphapulse.domain.positions import Position
+from alphapulse.domain.pretrade import OpenOrder
+from alphapulse.domain.quotes import PriceQuote
+
+sql = queries.load(__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """Cash on one exchange; `reserved` is what open buys may still cost."""
+
+    exchange: str
+    currency: str
+    amount: Decimal
+    reserved: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """All of a tenant's positions, cash and open orders, read in one statement.
+
+    Attributes
+    ----------
+    positions : sequence of Position
+        Flat ones included, for what they realised.
+    last_known : mapping of symbol to PriceQuote
+        Prices of the last fills, for when there is no better one.
+    day_start_equity : Decimal or None
+        First snapshot of the UTC day, or the last before it, or the starting equity.
+    peak_equity : Decimal or None
+        Highest equity so far.
+    limits : RiskLimits or None
+        None when the tenant has none stored.
+    """
+
+    positions: Sequence[Position]
+    last_known: Mapping[str, PriceQuote]
+    balances: Sequence[Balance]
+    open_orders: Sequence[OpenOrder]
+    day_start_equity: Decimal | None
+    peak_equity: Decimal | None
+    limits: RiskLimits | None
+
+    @property
+    def held(self) -> Mapping[str, Decimal]:
+        """Quantity held by symbol."""
+        quantities: dict[str, Decimal] = {}
+        for position in self.positions:
+            if position.quantity:
+                quantities[position.symbol] = quantities.get(position.symbol, ZERO) + position.quantity
+        return quantities
+
+    @property
+    def exposed_symbols(self) -> frozenset[str]:
+        """Symbols that are held or being bought: those whose price every limit needs."""
+        buying = {order.symbol for order in self.open_orders if order.side is Side.BUY}
+        return frozenset(self.held) | buying
+
+    @property
+    def cash(self) -> Mapping[str, Decimal]:
+        """Cash by currency, reserved amounts included."""
+        amounts: dict[str, Decimal] = {}
+        with exact():
+            for balance in self.balances:
+                amounts[balance.currency] = amounts.get(balance.currency, ZERO) + balance.amount
+        return amounts
+
+    def balance(self, exchange: str, currency: str) -> Balance | None:
+        """Return the cash of one currency on one exchange."""
+        return next(
+            (b for b in self.balances if b.exchange == exchange and b.currency == currency),
+            None,
+        )
+
+    def value(
+        self, quotes: Mapping[str, PriceQuote], *, now: dt.datetime, price_max_age: dt.timedelta
+    ) -> PortfolioValue:
+        """Value the account at `quotes`."""
+        return value_portfolio(
+            cash=self.cash,
+            positions=self.positions,
+            quotes=quotes,
+            now=now,
+            equity_at_day_start=self.day_start_equity,
+            price_max_age=price_max_age,
+        )
+
+
+async def load_account(session: Session, *, now: dt.datetime) -> Account:
+    """Read the account of the session's tenant."""
+    day = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    row = await sql.account(session, tenant_id=session.tenant, day=day)
+    return Account(
+        positions=[_position(record) for record in row["positions"]],
+        last_known=_last_known(row["positions"]),
+        balances=[
+            Balance(exchange=exchange, currency=currency, amount=Decimal(amount), reserved=Decimal(reserved))
+            for exchange, currency, amount, reserved in row["balances"]
+        ],
+        open_orders=[
+            OpenOrder(symbol, Side(side), Decimal(quantity), None if price is None else Decimal(price))
+            for symbol, side, quantity, price in row["open_orders"]
+        ],
+        day_start_equity=row["day_start_equity"],
+        peak_equity=row["peak_equity"],
+        limits=_limits(row),
+    )
+
+
+def _position(record: Sequence[Any]) -> Position:
+    symbol, exchange, quantity, average_price, realised_pnl, *_ = record
+    return Position(symbol, exchange, Decimal(quantity), Decimal(average_price), Decimal(realised_pnl))
+
+
+def _last_known(records: Sequence[Sequence[Any]]) -> Mapping[str, PriceQuote]:
+    return {
+        symbol: PriceQuote(Decimal(last_price), dt.datetime.fromisoformat(as_of))
+        for symbol, *_, last_price, as_of in records
+        if last_price is not None and as_of is not None
+    }
+
+
+def _limits(row: Mapping[str, Any]) -> RiskLimits | None:
+    if row["max_position_pct"] is None:
+        return None
+    return RiskLimits(
+        max_position_pct=row["max_position_pct"],
+        max_leverage=row["max_leverage"],
+        daily_loss_pct=row["daily_loss_pct"],
+        max_drawdown_pct=row["max_drawdown_pct"],
+        var_warning_pct=row["var_warning_pct"],
+        price_max_age_seconds=row["price_max_age_seconds"],
+        max_open_positions=row["max_open_positions"],
+    )

@@ -1,0 +1,239 @@
+"""Book what a venue says about an order: executions, position, cash, status, and the event of it.
+
+Settling the same answer again changes nothing, so whoever learns of it first books it: the request
+that sent the order, a retry of it, a cancellation, or order synchronisation.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from uuid_utils.compat import uuid7
+
+from alphapulse.data import queries
+from alphapulse.domain.money import ACCOUNT_CURRENCY, Money, at_par_with_usd, exact
+from alphapulse.domain.orders import Fill, OrderStatus, Side, advance, fold_fills
+from alphapulse.domain.positions import Position, apply_fill
+from alphapulse.runtime.errors import NotFound
+from alphapulse.runtime.work import TenantWork
+from alphapulse.trading.dispatch import Lost, NotAccepted, Outcome
+from alphapulse.trading.trades import Trade, time_text
+from alphapulse.venues.protocol import Venue, VenueOrder
+
+sql = queries.load(__file__)
+
+_EVENTS = {
+    OrderStatus.FILLED: "trade.filled",
+    OrderStatus.PARTIALLY_FILLED: "trade.partially_filled",
+    OrderStatus.REJECTED: "trade.rejected",
+    OrderStatus.CANCELLED: "trade.cancelled",
+    # An order that ended by its own terms; the data's status tells the difference.
+    OrderStatus.EXPIRED: "trade.cancelled",
+}
+
+
+def cash_currency(symbol: str) -> str:
+    """Return the currency of the balance that a symbol settles against; USD for what is at par with it."""
+    quote = symbol.partition("-")[2]
+    return ACCOUNT_CURRENCY if at_par_with_usd(quote) else quote
+
+
+async def lock_account(work: TenantWork, exchange: str) -> None:
+    """Wait for other work on the tenant's account at an exchange; held until the transaction ends."""
+    await sql.lock_account(work.session, tenant_id=work.tenant_id.value, exchange=exchange)
+
+
+async def load_trade(work: TenantWork, trade_id: uuid.UUID) -> Trade:
+    """Return a trade, locked until the transaction ends.
+
+    Raises
+    ------
+    NotFound
+        There is none of this tenant.
+    """
+    row = await sql.trade_for_update(work.session, tenant_id=work.tenant_id.value, trade_id=trade_id)
+    if row is None:
+        raise NotFound("there is no such trade")
+    return Trade.from_row(row)
+
+
+async def settle(work: TenantWork, trade_id: uuid.UUID, outcome: Outcome, *, venue: Venue) -> Trade:
+    """Bring a trade to what the venue says, in the work's transaction.
+
+    Parameters
+    ----------
+    work
+        Of the trade's tenant.
+    trade_id
+        Of a trade that was sent to `venue`.
+    outcome
+        What was learned.
+    venue
+        The account the trade belongs to.
+
+    Returns
+    -------
+    Trade
+        As it is now; unchanged when it was final before.
+    """
+    await lock_account(work, venue.name)
+    before = await load_trade(work, trade_id)
+    if before.status.is_final:
+        return before
+    after = _after(before, outcome, work.now)
+    fills = after.executions[len(before.executions) :]
+    if after.status is before.status and not fills and after.reason == before.reason:
+        return before
+    if after.status is not before.status or fills:
+        advance(before.status, after.status)
+    await _book(work, after, fills)
+    venue_order_id = outcome.venue_order_id if isinstance(outcome, VenueOrder) else None
+    await _update(work, after, venue_order_id)
+    await reserve_cash(work, venue=venue, currency=cash_currency(after.symbol))
+    await _announce(work, after)
+    work.after_commit(lambda: work.scope.cache.drop("portfolio"))
+    return after
+
+
+async def reserve_cash(work: TenantWork, *, venue: Venue, currency: str) -> None:
+    """Set aside what the account's open buys may still cost."""
+    await sql.reserve_cash(
+        work.session,
+        tenant_id=work.tenant_id.value,
+        exchange=venue.name,
+        currency=currency,
+        cost_rate=venue.cost_rate,
+        now=work.now,
+    )
+
+
+def _after(trade: Trade, outcome: Outcome, now: dt.datetime) -> Trade:
+    match outcome:
+        case NotAccepted(reason=reason):
+            return replace(trade, status=OrderStatus.REJECTED, reason=reason, updated_at=now)
+        case Lost(reason=reason):
+            return replace(trade, status=OrderStatus.UNKNOWN, reason=reason, updated_at=now)
+        case VenueOrder():
+            return _after_answer(trade, outcome, now)
+
+
+def _after_answer(trade: Trade, order: VenueOrder, now: dt.datetime) -> Trade:
+    known = {fill.execution_id for fill in trade.executions}
+    executions = (*trade.executions, *(fill for fill in order.fills if fill.execution_id not in known))
+    folded = fold_fills(executions, ordered_quantity=trade.quantity)
+    fee_currency = folded.fees[0].currency if folded.fees else trade.fee.currency
+    return replace(
+        trade,
+        # Whole or part is what the fills say; that it ended otherwise only the venue can say.
+        status=order.status if order.status.is_final else folded.status,
+        executions=executions,
+        filled_quantity=folded.filled_quantity,
+        average_price=folded.average_price,
+        fee=Money(folded.fee_in(fee_currency), fee_currency),
+        reason=order.reason,
+        updated_at=now,
+    )
+
+
+async def _book(work: TenantWork, trade: Trade, fills: Sequence[Fill]) -> None:
+    if not fills:
+        return
+    of_symbol = {"tenant_id": work.tenant_id.value, "exchange": trade.exchange, "symbol": trade.symbol}
+    row = await sql.position(work.session, **of_symbol)
+    position = Position(trade.symbol, trade.exchange)
+    if row is not None:
+        position = replace(
+            position,
+            quantity=row["quantity"],
+            average_price=row["average_price"],
+            realised_pnl=row["realised_pnl"],
+        )
+    for fill in fills:
+        await _insert_execution(work, trade, fill)
+        position = apply_fill(
+            position,
+            side=trade.side,
+            quantity=fill.quantity,
+            price=fill.price,
+            fee=fill.fee.amount,
+            fee_currency=fill.fee.currency,
+        )
+        await _move_cash(work, trade, fill)
+    await sql.put_position(
+        work.session,
+        **of_symbol,
+        id=uuid7(),
+        quantity=position.quantity,
+        average_price=position.average_price,
+        realised_pnl=position.realised_pnl,
+        last_price=fills[-1].price,
+        price_as_of=fills[-1].executed_at,
+        now=work.now,
+    )
+
+
+async def _insert_execution(work: TenantWork, trade: Trade, fill: Fill) -> None:
+    await sql.insert_execution(
+        work.session,
+        tenant_id=work.tenant_id.value,
+        id=uuid7(),
+        trade_id=trade.id,
+        execution_id=fill.execution_id,
+        quantity=fill.quantity,
+        price=fill.price,
+        fee_amount=fill.fee.amount,
+        fee_currency=fill.fee.currency,
+        executed_at=fill.executed_at,
+        now=work.now,
+    )
+
+
+async def _move_cash(work: TenantWork, trade: Trade, fill: Fill) -> None:
+    quote = trade.symbol.partition("-")[2]
+    with exact():
+        notional = fill.quantity * fill.price
+        change = -notional if trade.side is Side.BUY else notional
+        if fill.fee.currency == quote:
+            # A fee in the base currency has changed the position instead.
+            change -= fill.fee.amount
+    await _add_cash(work, trade, change)
+
+
+async def _add_cash(work: TenantWork, trade: Trade, change: Decimal) -> None:
+    await sql.add_cash(
+        work.session,
+        tenant_id=work.tenant_id.value,
+        id=uuid7(),
+        exchange=trade.exchange,
+        currency=cash_currency(trade.symbol),
+        change=change,
+        now=work.now,
+    )
+
+
+async def _update(work: TenantWork, trade: Trade, venue_order_id: str | None) -> None:
+    await sql.update_trade(
+        work.session,
+        tenant_id=work.tenant_id.value,
+        trade_id=trade.id,
+        status=trade.status.value,
+        filled_quantity=trade.filled_quantity,
+        average_price=trade.average_price,
+        fee_amount=trade.fee.amount,
+        fee_currency=trade.fee.currency,
+        exchange_order_id=venue_order_id,
+        reason=trade.reason,
+        closed=trade.status.is_final,
+        now=work.now,
+    )
+
+
+async def _announce(work: TenantWork, trade: Trade) -> None:
+    if trade.status is OrderStatus.UNKNOWN:
+        await work.emit(
+            "order.sync.requested", {"requested_at": time_text(work.now), "trade_id": str(trade.id)}
+        )
+    elif trade.status in _EVENTS:
+        await work.emit(_EVENTS[trade.status], trade.to_json(), correlation_id=str(trade.id))

@@ -1,0 +1,60 @@
+"""The exchanges of this process: which there are, and a tenant's account on one."""
+
+from functools import cached_property
+
+from alphapulse.domain.paper import PaperTerms
+from alphapulse.providers.candles import CandleSource, candle_source
+from alphapulse.runtime.errors import Invalid
+from alphapulse.runtime.resources import Resources
+from alphapulse.tenancy.tenant import TenantId
+from alphapulse.venues import paper
+from alphapulse.venues.protocol import Venue
+from alphapulse.venues.tickers import CachedTickers
+
+
+class UnsupportedExchange(Invalid):
+    """Orders cannot be sent to the exchange."""
+
+    code = "unsupported_exchange"
+
+
+class Venues:
+    """Builds what talks to an exchange; made once per process."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def account(self, exchange: str, tenant_id: TenantId) -> Venue:
+        """Return a tenant's account on an exchange.
+
+        Raises
+        ------
+        UnsupportedExchange
+            There is no adapter for it.
+        """
+        if exchange != paper.NAME:
+            raise UnsupportedExchange(f"exchange must be {paper.NAME!r}, was {exchange!r}")
+        settings = self._resources.settings
+        return paper.PaperVenue(
+            tenant_id,
+            database=self._resources.database,
+            tickers=self.tickers,
+            source=self._candles,
+            clock=self._resources.clock,
+            terms=PaperTerms(half_spread_bps=settings.paper_half_spread_bps, fee_bps=settings.paper_fee_bps),
+        )
+
+    @cached_property
+    def tickers(self) -> CachedTickers:
+        """Last prices on the paper exchange."""
+        return CachedTickers(
+            paper.NAME,
+            cache=self._resources.cache.market(),
+            source=self._candles,
+            clock=self._resources.clock,
+        )
+
+    @cached_property
+    def _candles(self) -> CandleSource:
+        settings = self._resources.settings
+        return candle_source(settings.market_data_dir, settings.simulation_seed, clock=self._resources.clock)
