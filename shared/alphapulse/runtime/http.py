@@ -4,10 +4,7 @@ A tenant route authenticates, checks the role, opens the tenant transaction when
 for it, replays an `Idempotency-Key`, runs the handler, commits, and sends the outbox.
 """
 
-import asyncio
 import contextlib
-import hashlib
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -19,10 +16,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from alphapulse.data import idempotency
 from alphapulse.runtime.envelope import Envelope, trace_of
 from alphapulse.runtime.errors import (
-    Conflict,
     FunctionError,
     Invalid,
     NotAuthenticated,
@@ -30,15 +25,38 @@ from alphapulse.runtime.errors import (
 )
 from alphapulse.runtime.events import EventHandlers, event_endpoint
 from alphapulse.runtime.problems import as_function_error, on_http_exception, problem_response
+from alphapulse.runtime.replay import (
+    MAX_KEY_CHARACTERS,
+    fingerprint,
+    idempotency_key,
+    replay_of,
+    replayed,
+)
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.tenancy.principal import Principal
 from alphapulse.tenancy.tokens import InvalidToken
 
+__all__ = [
+    "FunctionResources",
+    "TenantScope",
+    "Work",
+    "fingerprint",
+    "http_app",
+    "idempotency_key",
+    "public_router",
+    "replay_of",
+    "tenant_router",
+]
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_MAX_KEY_CHARACTERS = 255
-_WAIT_FOR_FIRST_SECONDS = 5.0
-_POLL_SECONDS = 0.02
+_KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same request again with this key gets the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[ -~]+$"},
+}
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -98,6 +116,13 @@ class TenantRoute(_Route):
 
     replays = True
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        extra: dict[str, Any] = {"security": [{"bearer": []}]}
+        if not _SAFE_METHODS.issuperset(options.get("methods") or ()):
+            extra["parameters"] = [_KEY_PARAMETER]
+        options["openapi_extra"] = extra | (options.get("openapi_extra") or {})
+        super().__init__(path, endpoint, **options)
+
     def wrap(self, handler: Handler) -> Handler:
         """Return `handler` inside authentication, role check, transaction and idempotency."""
 
@@ -107,7 +132,7 @@ class TenantRoute(_Route):
             async with lazy.stack:
                 if not self.replays or request.method in _SAFE_METHODS:
                     return await handler(request)
-                return await _replayed(lazy, request, handler)
+                return await replayed(lazy.open, request, handler)
 
         return handle
 
@@ -187,28 +212,6 @@ def public_router(**options: Any) -> APIRouter:
     return APIRouter(route_class=PublicRoute, **options)
 
 
-def fingerprint(request: Request, body: bytes) -> bytes:
-    """Return what an idempotency key is bound to: method, address and body."""
-    head = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return hashlib.sha256(head + body).digest()
-
-
-def idempotency_key(request: Request) -> str | None:
-    """Return the checked `Idempotency-Key` of a request, or None.
-
-    Raises
-    ------
-    Invalid
-        The key is empty, longer than 255 characters, or not printable ASCII.
-    """
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 1 <= len(key) <= _MAX_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
-        raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters")
-    return key
-
-
 async def _tenant_scope(request: Request) -> Scope:
     resources: Resources = request.app.state.resources
     principal = await _authenticate(request, resources)
@@ -231,63 +234,6 @@ async def _authenticate(request: Request, resources: Resources) -> Principal:
         return await resources.verifier.verify(token.strip())
     except InvalidToken as error:
         raise NotAuthenticated(str(error), code="invalid_token") from error
-
-
-async def _replayed(lazy: _LazyWork, request: Request, handler: Handler) -> Response:
-    """Run the handler once per key: claim, effect and stored answer are one transaction."""
-    key = idempotency_key(request)
-    if key is None:
-        return await handler(request)
-    work = await lazy.open()
-    body = await request.body()
-    replay = replay_of(await _claim(work, request, key, fingerprint(request, body)))
-    if replay is not None:
-        return replay
-    response = await handler(request)
-    await idempotency.store(
-        work.session, key, status=response.status_code, body=bytes(response.body), headers={}
-    )
-    return response
-
-
-async def _claim(work: TenantWork, request: Request, key: str, print_: bytes) -> idempotency.Claim:
-    """Claim the key; while the first request with it runs, wait for its answer, up to a deadline."""
-    deadline = time.monotonic() + _WAIT_FOR_FIRST_SECONDS
-    while True:
-        claim = await idempotency.claim(
-            work.session, key, fingerprint=print_, operation=f"{request.method} {request.url.path}"[:300]
-        )
-        if not isinstance(claim, idempotency.InProgress) or time.monotonic() > deadline:
-            return claim
-        await asyncio.sleep(_POLL_SECONDS)
-
-
-def replay_of(claim: idempotency.Claim) -> Response | None:
-    """Return the first answer again, or None when this request is the first with its key.
-
-    Raises
-    ------
-    Invalid
-        `idempotency_key_reused`: the key came with another request before.
-    Conflict
-        `request_in_progress`: the first request has not been answered yet.
-    """
-    match claim:
-        case idempotency.Fresh():
-            return None
-        case idempotency.Replay(status=status, body=body):
-            return Response(
-                body,
-                status_code=status,
-                media_type="application/json",
-                headers={"Idempotent-Replayed": "true"},
-            )
-        case idempotency.Reused():
-            raise Invalid("this Idempotency-Key was used with another request", code="idempotency_key_reused")
-        case _:
-            raise Conflict(
-                "the first request with this Idempotency-Key is still running", code="request_in_progress"
-            )
 
 
 def _problem(request: Request, error: FunctionError) -> Response:
