@@ -60,13 +60,15 @@ def parse_event(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:
             attributes[_attribute_name(name[3:].decode("latin-1"))] = _header_text(value)
         elif name == b"content-type":
             content_type = value.decode("latin-1")
-        elif name in _TRACE_HEADERS:
-            trace[name.decode()] = value.decode("latin-1")
+        elif name in _TRACE_HEADERS and _is_printable(value):
+            trace[name.decode()] = value.decode()
     if content_type.startswith("application/cloudevents"):
         attributes, body = _structured(content_type, body)
     elif content_type:
         attributes["datacontenttype"] = content_type
     require(attributes)
+    if not _is_printable(attributes.get("datacontenttype", "").encode()):
+        raise InvalidEvent("datacontenttype must be printable ASCII")
     return Event(attributes, body, trace)
 
 
@@ -154,9 +156,16 @@ def _attribute_name(name: str) -> str:
 
 
 def _header_text(value: bytes) -> str:
-    if value.isascii():
-        return value.decode("ascii")
+    if _is_printable(value):
+        return value.decode()
     try:
-        return "".join(c if c.isascii() else quote(c) for c in value.decode())
+        text = value.decode()
+        if any(c.isascii() and not c.isprintable() for c in text):
+            raise InvalidEvent("an attribute's value holds a control character")
+        return "".join(c if c.isascii() else quote(c) for c in text)
     except UnicodeDecodeError as error:
         raise InvalidEvent("an attribute's value is neither ASCII nor UTF-8") from error
+
+
+def _is_printable(value: bytes) -> bool:
+    return value.isascii() and value.decode().isprintable()

@@ -37,7 +37,7 @@ def parse_structured(body: bytes) -> tuple[dict[str, str], bytes]:
     }
     if attributes.get("specversion") == "0.3":
         attributes.pop("datacontentencoding", None)
-    if members.get("data", (None, ""))[0] is not None:
+    if "data" in members:
         # The JSON format's default must be said where no format implies it.
         attributes.setdefault("datacontenttype", "application/json")
     return attributes, data
@@ -84,7 +84,10 @@ def _expect(text: str, at: int, character: str) -> int:
 def _text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int):
+    if isinstance(value, str):
+        _utf_8(value)
+        return value
+    if isinstance(value, int):
         return str(value)
     raise InvalidEvent(f"attribute {name[:40]!r} must be text, a whole number or a boolean")
 
@@ -100,10 +103,17 @@ def _data(members: dict[str, tuple[Any, str]]) -> bytes:
         return _decode(encoded)
     if value is None:
         return b"null" if text == "null" else b""
-    content_type, _ = members.get("datacontenttype", ("application/json", ""))
+    content_type = members.get("datacontenttype", (None, ""))[0] or "application/json"
     if isinstance(value, str) and not _JSON_TYPE.fullmatch(str(content_type)):
-        return value.encode()
+        return _utf_8(value)
     return text.encode()
+
+
+def _utf_8(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidEvent("text holds half of a surrogate pair") from error
 
 
 def _decode(encoded: object) -> bytes:

@@ -1,0 +1,82 @@
+"""Checklist point 12: which events a trigger gets."""
+
+from typing import Any
+
+import pytest
+
+from alphapulse_broker.errors import InvalidManifest
+from alphapulse_broker.filters import compile_filter
+
+EVENT = {"specversion": "1.0", "id": "1", "source": "/trade", "type": "com.alphapulse.trade.filled.v1"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ([], True),
+        ([{"exact": {"type": "com.alphapulse.trade.filled.v1"}}], True),
+        ([{"exact": {"type": "com.alphapulse.trade.filled.v1", "source": "/other"}}], False),
+        ([{"exact": {"absent": "x"}}], False),
+        ([{"prefix": {"type": "com.alphapulse.trade."}}], True),
+        ([{"prefix": {"type": "com.alphapulse.order."}}], False),
+        ([{"suffix": {"type": ".v1"}}], True),
+        ([{"suffix": {"absent": ".v1"}}], False),
+        ([{"not": {"suffix": {"type": ".v1"}}}], False),
+        ([{"not": {"exact": {"absent": "x"}}}], True),
+        ([{"any": [{"exact": {"source": "/no"}}, {"prefix": {"source": "/tr"}}]}], True),
+        ([{"any": [{"exact": {"source": "/no"}}]}], False),
+        ([{"all": [{"exact": {"source": "/trade"}}, {"suffix": {"type": ".v2"}}]}], False),
+        ([{"exact": {"source": "/trade"}}, {"suffix": {"type": ".v2"}}], False),
+        ([{"all": [{"not": {"any": [{"exact": {"id": "2"}}]}}, {"exact": {"id": "1"}}]}], True),
+    ],
+)
+def test_12_dialects_match_as_the_subscriptions_api_says(
+    filters: list[dict[str, Any]], expected: bool
+) -> None:
+    assert expected is compile_filter(filters, {})(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, True),
+        ({"type": "com.alphapulse.trade.filled.v1"}, True),
+        ({"type": "other"}, False),
+        ({"type": ""}, True),
+        ({"agent": ""}, False),
+        ({"type": "com.alphapulse.trade.filled.v1", "source": "/other"}, False),
+    ],
+)
+def test_12_legacy_attributes_compare_exactly_and_empty_means_present(
+    attributes: dict[str, str], expected: bool
+) -> None:
+    assert expected is compile_filter([], attributes)(EVENT)
+
+
+def test_12_filters_win_over_legacy_attributes() -> None:
+    wants = compile_filter([{"exact": {"id": "1"}}], {"type": "other"})
+
+    assert wants(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ([{"cesql": "type = 'x'"}], "cesql is not supported"),
+        ([{"regex": {"type": "x"}}], "unknown filter dialect 'regex'"),
+        ([{}], "exactly one dialect"),
+        ([{"exact": {"a": "x"}, "prefix": {"a": "x"}}], "exactly one dialect"),
+        ([{"exact": {}}], "takes a map"),
+        ([{"exact": {"type": ""}}], "must not be empty"),
+        ([{"exact": {"type": 1}}], "quote the value 1"),
+        ([{"exact": {"Type": "x"}}], "lower-case letters and digits"),
+        ([{"all": []}], "takes a list"),
+        ([{"any": {"exact": {"type": "x"}}}], "takes a list"),
+        ([{"not": [{"exact": {"type": "x"}}]}], "exactly one dialect"),
+    ],
+)
+def test_12_filter_that_cannot_be_used_is_refused_at_load(
+    filters: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(InvalidManifest, match=message):
+        compile_filter(filters, {})
