@@ -1,5 +1,6 @@
 """The broker's two processes on a laptop, and what they say about themselves."""
 
+import asyncio
 import re
 import sys
 from collections import defaultdict
@@ -72,6 +73,18 @@ class Broker:
     def url(self) -> str:
         """Address events are posted to."""
         return f"http://127.0.0.1:{self._ingress_port}/{NAMESPACE}/{NAME}"
+
+    async def start(self) -> None:
+        """Start both processes; what the dispatcher delivers waits until the gateway accepts."""
+        await asyncio.gather(*(supervisor.start() for supervisor in self.supervisors.values()))
+
+    async def stop_dispatcher(self) -> None:
+        """Stop deliveries; what is in flight is finished or left in the log."""
+        await self.supervisors["broker-dispatcher"].stop()
+
+    async def stop(self) -> None:
+        """Stop both processes."""
+        await asyncio.gather(*(supervisor.stop() for supervisor in self.supervisors.values()))
 
     async def depths(self, session: aiohttp.ClientSession) -> dict[str, dict[str, int]]:
         """Return entries per trigger and state; empty when the dispatcher does not answer."""

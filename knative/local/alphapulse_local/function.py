@@ -22,6 +22,8 @@ _STABLE_AFTER_SECONDS = 10.0
 _CRASHES_BEFORE_BACKOFF = 3
 _LONGEST_BACKOFF_SECONDS = 30.0
 _LOG_LINE_LENGTH = 200
+# A killed process closes its sockets before the kernel reports its end.
+_DYING_SECONDS = 1.0
 
 
 class State(StrEnum):
@@ -123,6 +125,13 @@ class Function:
             self.in_flight -= 1
             self._arm_idle_timer()
 
+    async def refused_connection(self) -> None:
+        """Take notice of a process that accepts no connections: most likely it is just dying."""
+        process = self.process
+        if process is not None and self.state is State.READY:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(children.ended(process), _DYING_SECONDS)
+
     async def keep_warm(self) -> None:
         """Start without a request; a failure is reported, not raised."""
         with contextlib.suppress(FunctionUnavailable):
@@ -201,7 +210,10 @@ class Function:
             if not reason:
                 self._became_ready(process)
                 return
+            silent = process.poll() is None
             await self._end(process)
+            if silent:
+                break
         self._start_failed(reason)
 
     async def _until_ready(self, process: Popen[bytes]) -> str:

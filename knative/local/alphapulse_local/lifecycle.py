@@ -100,14 +100,14 @@ class Platform:
         )
         self._supervisors = {**backing.supervisors, **broker.supervisors}
         stack.push_async_callback(backing.stop)
-        stack.push_async_callback(broker.supervisors["broker-ingress"].stop)
+        stack.push_async_callback(broker.stop)
         addresses = await self._start_backing(backing, broker)
         configuration = self._configuration(addresses, backing, broker)
         gateway = self._gateway(configuration, Proxy(session))
         stack.push_async_callback(self._stop_functions)
         await stack.enter_async_context(serving(internal, gateway.internal))
-        await self._step("broker dispatcher", broker.supervisors["broker-dispatcher"].start())
-        stack.push_async_callback(broker.supervisors["broker-dispatcher"].stop)
+        # Deliveries end before the functions do; the rest of the broker ends after them.
+        stack.push_async_callback(broker.stop_dispatcher)
         if self._options.warm:
             await self._step("functions", self._warm())
         await stack.enter_async_context(serving(public, gateway.public))
@@ -118,16 +118,16 @@ class Platform:
         await self._ready()
 
     async def _start_backing(self, backing: Backing, broker: Broker) -> DatabaseAddresses:
-        async def log_and_ingress() -> None:
+        async def log_and_broker() -> None:
             await backing.start_log()
-            await broker.supervisors["broker-ingress"].start()
+            await broker.start()
 
         steps = [
             asyncio.create_task(step)
             for step in (
                 self._step("database and migrations", backing.start_database()),
                 self._step("cache", backing.start_cache()),
-                self._step("broker log and ingress", log_and_ingress()),
+                self._step("broker and its log", log_and_broker()),
             )
         ]
         try:

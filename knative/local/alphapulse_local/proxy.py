@@ -92,8 +92,8 @@ class Proxy:
                     url = URL(address + target, encoded=True)
                     return await self._exchange(request, function, url=url, headers=headers, body=body)
             except aiohttp.ClientConnectorError:
-                # Nothing was sent: the process had just ended. The next attempt starts a new one.
-                continue
+                # Nothing was sent: the process has just ended. The next attempt starts a new one.
+                await function.refused_connection()
         raise FunctionUnavailable(f"{function.name} accepts no connections")
 
     async def _exchange(
