@@ -166,7 +166,8 @@ def _as_text(value: object, name: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        # Through Decimal, because Python refuses to write out integers of thousands of digits.
+        return format(Decimal(value), "f")
     if isinstance(value, Decimal) and value.is_finite():
         return format(value, "f")
     found = value if isinstance(value, Decimal) else type(value).__name__

@@ -74,6 +74,11 @@ def test_twenty_first_integer_digit_is_refused_with_the_number_found() -> None:
         parse_decimal("9" * 21)
 
 
+def test_integer_of_thousands_of_digits_is_refused_like_any_other() -> None:
+    with pytest.raises(InvalidDecimal, match="at most 20 digits before the point, had 5001"):
+        parse_decimal(10**5000)
+
+
 def test_long_garbage_is_cut_in_the_message() -> None:
     with pytest.raises(InvalidDecimal) as refused:
         parse_decimal("x" * 10_000)
