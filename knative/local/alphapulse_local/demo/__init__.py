@@ -1,0 +1,1 @@
+"""The main job, as a user would do it: over HTTP only, from sign-up to profit and loss."""
