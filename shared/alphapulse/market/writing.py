@@ -67,11 +67,11 @@ async def upsert_candles(
             source=source,
             updated_at=now,
             open_times=[candle.open_time for candle in batch],
-            opens=[candle.open for candle in batch],
-            highs=[candle.high for candle in batch],
-            lows=[candle.low for candle in batch],
-            closes=[candle.close for candle in batch],
-            volumes=[candle.volume for candle in batch],
+            opens=[str(candle.open) for candle in batch],
+            highs=[str(candle.high) for candle in batch],
+            lows=[str(candle.low) for candle in batch],
+            closes=[str(candle.close) for candle in batch],
+            volumes=[str(candle.volume) for candle in batch],
         )
         if row["bars"]:
             changed.append(Changes(row["bars"], row["first"], row["last"]))

@@ -1,0 +1,202 @@
+"""Answer a request for the technical agent's signal."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from alphapulse.data import queries
+from alphapulse.domain.instruments import Interval
+from alphapulse.domain.signals import Abstention, AgentVoice, Signal, signal_document
+from alphapulse.domain.technical_parameters import (
+    InvalidParameters,
+    TechnicalParameters,
+    technical_parameters,
+)
+from alphapulse.events import Event
+from alphapulse.market.series import Series, available_intervals, read_series
+from alphapulse.runtime.errors import Invalid
+from alphapulse.runtime.work import TenantWork
+
+AGENT: Final = "technical"
+SIGNAL_LIFETIME: Final = dt.timedelta(minutes=5)
+# Bars of a source that goes with the clock may be this late: its refresh runs each minute.
+_REFRESH_DELAY: Final = dt.timedelta(minutes=2)
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+sql = queries.load(__file__)
+
+
+class WrongAgent(Invalid):
+    """The request is for another agent."""
+
+    code = "wrong_agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: the run, the symbol and the length of its bars."""
+
+    run_id: uuid.UUID
+    symbol: str
+    interval: Interval
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Request":
+        """Read the checked data of `signal.requested`.
+
+        Raises
+        ------
+        WrongAgent
+            It was delivered to the wrong function.
+        """
+        if data["agent"] != AGENT:
+            raise WrongAgent(f"this function is the agent {AGENT!r}, the request is for {data['agent']!r}")
+        return cls(uuid.UUID(data["run_id"]), data["symbol"], Interval(data["interval"]))
+
+    def task_key(self, work: TenantWork) -> dict[str, Any]:
+        """Return what identifies the task, and the signal, among a tenant's."""
+        return {
+            "tenant_id": work.tenant_id.value,
+            "run_id": self.run_id,
+            "agent": AGENT,
+            "symbol": self.symbol,
+        }
+
+
+async def on_requested(event: Event, work: TenantWork) -> Event | None:
+    """Compute the signal, store it, and reply with it; nothing if the run no longer waits for it."""
+    request = Request.of(event.data)
+    if not await _start(work, request):
+        return None
+    spoken = await _speak(work, request)
+    document = await _store(work, request, spoken)
+    if document is None:
+        return None
+    _cache_after_commit(work, request.symbol, document)
+    return work.scope.event(
+        "signal.abstained" if isinstance(spoken, Abstention) else "signal.generated",
+        document,
+        correlation_id=str(request.run_id),
+        agent=AGENT,
+        symbol=request.symbol,
+    )
+
+
+async def _start(work: TenantWork, request: Request) -> bool:
+    key = request.task_key(work)
+    if await sql.start_task(work.session, **key, now=work.now) is not None:
+        return True
+    status = await sql.task_status(work.session, **key)
+    if status is None:
+        return True  # nobody's run: a schedule asked
+    # Asked twice, or too late: the deadline passed and the consensus was reached without this signal.
+    logger.info("task_has_ended", run_id=str(request.run_id), symbol=request.symbol, status=status)
+    return False
+
+
+async def _speak(work: TenantWork, request: Request) -> Signal | Abstention:
+    # numpy takes longer to import than the rest of the function; an idle process does not pay for it.
+    from alphapulse.domain.series import price_series  # noqa: PLC0415 - see above
+    from alphapulse.domain.technical import AGENT_VERSION, technical_signal  # noqa: PLC0415 - see above
+
+    now = work.now
+    voice = AgentVoice(AGENT, request.symbol, AGENT_VERSION, now)
+    parameters = await _parameters(work)
+    if isinstance(parameters, InvalidParameters):
+        return voice.abstain(f"the agent's settings are unusable: {parameters}")
+    # One more than the window, in case the newest bar has not closed.
+    series = await read_series(
+        work.session,
+        work.scope.market_cache,
+        request.symbol,
+        request.interval,
+        limit=parameters.window + 1,
+    )
+    if series is None:
+        return voice.abstain(await _nothing_to_read(work, request))
+    return technical_signal(
+        price_series(series.closed(now).candles),
+        symbol=request.symbol,
+        interval=request.interval,
+        source=series.source,
+        now=now,
+        parameters=parameters,
+        max_age=_max_age(series),
+    )
+
+
+async def _parameters(work: TenantWork) -> TechnicalParameters | InvalidParameters:
+    stored = await sql.parameters(work.session, tenant_id=work.tenant_id.value, agent=AGENT)
+    settings = {name: value for name, value in (stored or {}).items() if name != "interval"}
+    try:
+        return technical_parameters(settings)
+    except InvalidParameters as error:
+        return error
+
+
+async def _nothing_to_read(work: TenantWork, request: Request) -> str:
+    available = await available_intervals(work.session, request.symbol)
+    if not available:
+        return f"there are no candles of {request.symbol}"
+    return (
+        f"there are no candles of {request.symbol} in {request.interval}; available: {', '.join(available)}"
+    )
+
+
+def _max_age(series: Series) -> dt.timedelta | None:
+    if series.source == "directory":
+        return None  # a replay of history: its last bar is as of now
+    return dt.timedelta(seconds=series.interval.seconds) + _REFRESH_DELAY
+
+
+async def _store(work: TenantWork, request: Request, spoken: Signal | Abstention) -> dict[str, object] | None:
+    """Store what was said and end the task; None when the agent has spoken in this run already."""
+    signal_id, expires_at = uuid7(), spoken.generated_at + SIGNAL_LIFETIME
+    document = dict(signal_document(spoken))
+    reason = spoken.reason if isinstance(spoken, Abstention) else None
+    inserted = await sql.insert_signal(
+        work.session,
+        **request.task_key(work),
+        id=signal_id,
+        interval=request.interval.value,
+        abstained=document["abstained"],
+        abstain_reason=reason,
+        signal=None if reason else document["signal"],
+        score=document["score"],
+        confidence=document["confidence"],
+        reasons=[] if reason else document["reasons"],
+        inputs=document["inputs"],
+        agent_version=spoken.agent_version,
+        created_at=spoken.generated_at,
+        expires_at=expires_at,
+    )
+    if inserted is None:
+        return None
+    status = "abstained" if reason else "done"
+    await sql.end_task(work.session, **request.task_key(work), status=status, reason=reason, now=work.now)
+    return {
+        "id": str(signal_id),
+        "run_id": str(request.run_id),
+        "interval": request.interval.value,
+        **document,
+        "created_at": _rfc3339(spoken.generated_at),
+        "expires_at": _rfc3339(expires_at),
+    }
+
+
+def _cache_after_commit(work: TenantWork, symbol: str, document: dict[str, object]) -> None:
+    async def put() -> None:
+        ttl = SIGNAL_LIFETIME.total_seconds()
+        await work.scope.cache.put("signal", AGENT, symbol, value=document, ttl_seconds=ttl)
+
+    work.after_commit(put)
+
+
+def _rfc3339(moment: dt.datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
