@@ -5,7 +5,7 @@ BrokerError
 ├── InvalidManifest       a Trigger or Broker manifest that cannot be used
 ├── LogUnavailable        Redis cannot be reached or refuses: 503, transient
 │   └── GroupMissing      the stream or its group is not there (Redis lost its data)
-└── NoTriggerTable        no table has been published yet: 503, transient
+└── NoTriggerTable        no table that this process can read has been published: 503, transient
 """
 
 
@@ -30,4 +30,4 @@ class GroupMissing(LogUnavailable):
 
 
 class NoTriggerTable(BrokerError):
-    """Redis holds no trigger table and this process has none to publish."""
+    """Redis holds no trigger table that this process can read, and it has none to publish."""

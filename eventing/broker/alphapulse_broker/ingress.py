@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from alphapulse_broker.cloudevents import parse_event, take_hop
+from alphapulse_broker.cloudevents import Event, parse_event, take_hop
 from alphapulse_broker.errors import InvalidEvent, LogUnavailable, NoTriggerTable
 from alphapulse_broker.event_log import EventLog, Outcome
 from alphapulse_broker.metrics import Metrics
@@ -127,7 +127,7 @@ class Ingress:
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event has at most {limit} bytes")
         return body
 
-    async def _store(self, event: Any) -> None:
+    async def _store(self, event: Event) -> None:
         table = self._agent.table
         attributes = event.for_filters()
         for _ in range(_STALE_RETRIES):

@@ -13,6 +13,9 @@ from alphapulse_broker.errors import InvalidEvent
 DETAIL_BYTES = 768
 
 _CONNECT_SECONDS = 10
+# Below the five seconds after which uvicorn closes an idle connection, so that a request seldom
+# meets one that is just being closed.
+_KEEPALIVE_SECONDS = 4
 _DRAIN_BYTES = 65_536
 _ACCEPTED = 202
 _FIRST_FAILURE = 300
@@ -60,7 +63,9 @@ class Sender:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=10),
+            connector=aiohttp.TCPConnector(
+                limit=0, limit_per_host=0, ttl_dns_cache=10, keepalive_timeout=_KEEPALIVE_SECONDS
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_SKIPPED_HEADERS,
             auto_decompress=False,

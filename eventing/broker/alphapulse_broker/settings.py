@@ -12,7 +12,9 @@ class Settings(BaseSettings):
     `BROKER_REDIS_URL` carries a password and therefore has no default and is never printed.
     """
 
-    model_config = SettingsConfigDict(env_prefix="BROKER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="BROKER_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     redis_url: SecretStr = Field(description="Redis of the broker alone (append-only file on, noeviction)")
     namespace: str = Field("alphapulse", description="namespace of the Broker object")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from alphapulse_broker.durability import durability_problems
 from alphapulse_broker.errors import InvalidManifest, LogUnavailable, NoTriggerTable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.settings import Settings
@@ -35,6 +36,7 @@ class TableAgent:
         self._source: TriggerTable | None = None
         self._fingerprint: Fingerprint = ()
         self._unpublished = False
+        self._durability_checked = False
         self._hurry = asyncio.Event()
         self._refreshing = asyncio.Lock()
         self.on_change: Callable[[TriggerTable], None] = lambda _: None
@@ -82,13 +84,14 @@ class TableAgent:
             try:
                 self._reload_if_changed()
                 await self.refresh()
+                await self._check_durability()
                 reachable = True
             except LogUnavailable as error:
                 if reachable:
                     _LOGGER.warning("log_unavailable", reason=str(error))
                 reachable = False
-            except NoTriggerTable:
-                _LOGGER.info("waiting_for_table")
+            except NoTriggerTable as error:
+                _LOGGER.warning("waiting_for_table", reason=str(error))
             except InvalidManifest as error:
                 _LOGGER.error("table_refused", reason=str(error))  # noqa: TRY400 - the reason is the message
             with contextlib.suppress(TimeoutError):
@@ -115,12 +118,19 @@ class TableAgent:
                 found = (self._source.revision, self._source.to_json().encode())
             revision, content = found
             if self._table is None or self._table.revision != revision:
-                self._adopt(TriggerTable.from_json(content))
+                self._adopt(_read(content))
             return self.table
 
     async def repair(self) -> None:
         """Make streams and groups again after Redis lost its data."""
         await self._log.publish(self.table)
+
+    async def _check_durability(self) -> None:
+        if self._durability_checked:
+            return
+        for problem in await durability_problems(self._log):
+            _LOGGER.warning("log_not_durable", problem=problem)
+        self._durability_checked = True
 
     def _reload_if_changed(self) -> None:
         if self._settings.triggers is None:
@@ -148,6 +158,14 @@ class TableAgent:
         self._table = table
         _LOGGER.info("table_in_force", revision=table.revision, triggers=len(table.triggers))
         self.on_change(table)
+
+
+def _read(content: bytes) -> TriggerTable:
+    try:
+        return TriggerTable.from_json(content)
+    except InvalidManifest as error:
+        # Published by a newer version of the broker: this process waits to be replaced.
+        raise NoTriggerTable(str(error)) from error
 
 
 def _stamp(file: Path) -> tuple[str, int, int]:

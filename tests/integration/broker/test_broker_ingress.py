@@ -189,6 +189,26 @@ async def test_16_metrics_count_what_happened(own_rig: Rig) -> None:
     assert 'redisbroker_end_to_end_seconds_count{trigger="echo"} 10.0' in dispatcher
 
 
+async def test_3_redis_without_append_only_file_is_reported(own_rig: Rig) -> None:
+    own_rig.redis.append_only = False
+
+    await own_rig.start(trigger("echo"))
+
+    await own_rig.until(lambda: "appendonly is off" in own_rig.log("ingress").read_text())
+
+
+async def test_4_process_without_manifests_follows_the_published_table(own_rig: Rig) -> None:
+    await own_rig.start(trigger("echo", types="t"))
+    own_rig.kill("ingress")
+    own_rig.launch("ingress", BROKER_TRIGGERS="")
+    await own_rig.until_ready(own_rig.ingress_port)
+
+    await own_rig.send("a")
+    await own_rig.until_delivered("echo", "a")
+
+    assert own_rig.sinks.ids("echo") == ["a"]
+
+
 async def test_12_filters_choose_the_triggers(rig: Rig) -> None:
     await rig.start(
         trigger("prefix", filters=[{"prefix": {"type": "com.alphapulse.trade."}}]),
