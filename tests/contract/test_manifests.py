@@ -20,7 +20,7 @@ SCHEMAS = ROOT.parent / SCHEMA_DIRECTORY
 
 # Who may hold what. A function that is missing here holds none of the named secrets.
 SECRET_HOLDERS = {
-    "database-platform": {"accounts", "market-data", "order-sync", "outbox-relay"},
+    "database-platform": {"accounts", "consensus", "market-data", "order-sync", "outbox-relay"},
     "token-signing-key": {"accounts"},
 }
 

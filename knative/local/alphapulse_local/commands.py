@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alphapulse_local.console import Console
+from alphapulse_local.leftovers import started_ticks
 from alphapulse_local.options import Options
 from alphapulse_local.state import AlreadyRunning, StateDirectory
 
@@ -65,9 +66,10 @@ def down(arguments: argparse.Namespace) -> int:
     if pid is None:
         console.fail(f"the platform on {state.path} is still starting; try again in a moment")
         return FAILED
+    began = started_ticks(pid)
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_SECONDS
-    while state.locked():
+    while began is not None and started_ticks(pid) == began:
         if time.monotonic() > deadline:
             console.fail(f"process {pid} did not stop within {_DOWN_SECONDS:g} s")
             return FAILED

@@ -9,6 +9,14 @@ _FILES = {
         metadata: {name: alphapulse-config}
         data: {LOG_LEVEL: INFO, BROKER_URL: "http://cluster", JWKS_URL: "http://cluster"}
     """,
+    "knative/base/kustomization.yaml": """
+        apiVersion: kustomize.config.k8s.io/v1beta1
+        kind: Kustomization
+        resources:
+          - config.yaml
+          - gateway/routes.yaml
+          - functions/echo.yaml
+    """,
     "knative/base/functions/echo.yaml": """
         apiVersion: serving.knative.dev/v1
         kind: Service

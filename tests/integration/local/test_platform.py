@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import asyncpg
 import psutil
 import pytest
 
+from alphapulse_local.scaffold import write_function
 from alphapulse_local.testing import PlatformDidNotStart, RunningPlatform
 from tests.integration.local.small_repository import write_repository
 
@@ -41,6 +43,16 @@ def descendants(platform: RunningPlatform) -> list[psutil.Process]:
     return psutil.Process(platform.process.pid).children(recursive=True)
 
 
+def status_of(url: str, *, body: bytes | None = None) -> int:
+    try:
+        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
 def up_command(repository: Path, state: Path) -> list[str]:
     up = [sys.executable, "-m", "alphapulse_local", "up", "--port", "0"]
     return [*up, "--root", str(repository), "--state-dir", str(state)]
@@ -62,7 +74,11 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_repository(tmp_path_factory.mktemp("repository"))
+    """A repository with a function of its own and one of each kind from the templates."""
+    root = write_repository(tmp_path_factory.mktemp("repository"))
+    write_function(root, "greeting", event=None)
+    write_function(root, "trade_diary", event="trade.filled")
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +159,12 @@ def test_nothing_is_left_running_and_the_next_start_finds_its_data(repository: P
     with RunningPlatform(tmp_path, arguments=arguments) as again:
         assert set(again.pids()) >= COMPONENTS
         assert count_starts(again) == 3
+
+
+def test_functions_from_the_templates_serve(platform: RunningPlatform) -> None:
+    assert status_of(platform.url + "/greeting") == 401
+    assert status_of(platform.internal_url + "/services/trade-diary/", body=b"{}") == 422
+    assert {"greeting", "trade-diary"} <= set(platform.pids())
 
 
 @pytest.mark.parametrize("component", sorted(COMPONENTS))
