@@ -10,10 +10,13 @@ import contextlib
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
+import redis.asyncio as redis
 import structlog
 from uuid_utils.compat import uuid7
 
@@ -98,6 +101,50 @@ class Clock:
     def advance(self, **duration: float) -> None:
         """Move by a `timedelta(**duration)`."""
         self.offset += dt.timedelta(**duration)
+
+
+class Market:
+    """A directory of one-minute candle files, so that tests say what prices are."""
+
+    def __init__(self, directory: Path, cache_url: str) -> None:
+        self.directory = directory
+        self._redis = redis.Redis.from_url(cache_url)
+        self._bars: dict[str, dict[dt.datetime, str]] = {}
+
+    async def price(self, symbol: str, price: str) -> None:
+        """Make `price` the last price of `symbol`, as if it had always been."""
+        self._bars.pop(symbol, None)
+        await self.bar(symbol, dt.datetime(2024, 1, 1, tzinfo=dt.UTC), low=price, high=price, close=price)
+
+    async def bar(
+        self,
+        symbol: str,
+        open_time: dt.datetime,
+        *,
+        low: str,
+        high: str,
+        close: str,
+        open_: str | None = None,
+    ) -> None:
+        """Add a one-minute bar; the newest one is the last price."""
+        row = f"{open_time:%Y-%m-%dT%H:%M:00Z},{open_ or close},{high},{low},{close},1"
+        bars = self._bars.setdefault(symbol, {})
+        bars[open_time] = row
+        text = "\n".join(["timestamp,open,high,low,close,volume", *(bars[at] for at in sorted(bars))])
+        (self.directory / f"{symbol}_1m.csv").write_text(text + "\n")
+        await self.forget(symbol)
+
+    async def forget(self, symbol: str) -> None:
+        """Drop the cached last price, as five seconds would."""
+        await self._redis.delete(f"shared:market:paper:{symbol}:ticker")
+
+    async def cached(self, symbol: str, price: str, *, as_of: dt.datetime) -> None:
+        """Put a last price into the cache as a market that has stopped would leave it."""
+        value = {"symbol": symbol, "price": price, "as_of": as_of.isoformat(), "source": "directory"}
+        await self._redis.set(f"shared:market:paper:{symbol}:ticker", orjson.dumps(value), px=5000)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
 
 
 class Functions:
@@ -214,6 +261,14 @@ async def broker() -> AsyncIterator[Broker]:
 def clock() -> Clock:
     """The functions' clock: the real time until a test moves it."""
     return Clock()
+
+
+@pytest.fixture
+async def market(tmp_path: Path, redis_server: EmbeddedRedis) -> AsyncIterator[Market]:
+    """Prices for functions whose `market_data_dir` is `market.directory`."""
+    prices = Market(tmp_path, redis_server.url)
+    yield prices
+    await prices.close()
 
 
 @pytest.fixture

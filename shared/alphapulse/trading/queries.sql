@@ -92,7 +92,7 @@ WHERE tenant_id = :tenant_id AND id = :trade_id;
 
 -- name: unsettled
 -- Orders to ask the exchange about; one that was committed a moment ago is still on its way there.
-SELECT t.id, t.client_order_id, t.exchange, t.symbol, t.status, t.created_at
+SELECT t.id
 FROM trades t
 WHERE t.tenant_id = :tenant_id
     AND t.status IN ('new', 'pending_submit', 'open', 'partially_filled', 'unknown')

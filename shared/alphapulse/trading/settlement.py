@@ -18,7 +18,7 @@ from alphapulse.domain.orders import Fill, OrderStatus, Side, advance, fold_fill
 from alphapulse.domain.positions import Position, apply_fill
 from alphapulse.runtime.errors import NotFound
 from alphapulse.runtime.work import TenantWork
-from alphapulse.trading.dispatch import Lost, NotAccepted, Outcome
+from alphapulse.trading.dispatch import SUBMIT_GRACE, Lost, NotAccepted, Outcome
 from alphapulse.trading.trades import Trade, time_text
 from alphapulse.venues.protocol import Venue, VenueOrder
 
@@ -57,6 +57,17 @@ async def load_trade(work: TenantWork, trade_id: uuid.UUID) -> Trade:
     if row is None:
         raise NotFound("there is no such trade")
     return Trade.from_row(row)
+
+
+async def unsettled(work: TenantWork) -> list[uuid.UUID]:
+    """Return the ids of orders to ask the exchange about, oldest first.
+
+    One that was committed a moment ago is left to the request that is sending it.
+    """
+    rows = sql.unsettled(
+        work.session, tenant_id=work.tenant_id.value, submitted_before=work.now - SUBMIT_GRACE
+    )
+    return [uuid.UUID(int=row["id"].int) async for row in rows]
 
 
 async def settle(work: TenantWork, trade_id: uuid.UUID, outcome: Outcome, *, venue: Venue) -> Trade:

@@ -8,24 +8,25 @@ ON CONFLICT (tenant_id, client_order_id) DO NOTHING
 RETURNING id;
 
 -- name: insert_fill!
-INSERT INTO paper_fills (tenant_id, id, order_id, quantity, price, fee_amount, fee_currency, liquidity, filled_at, created_at)
-VALUES (:tenant_id, :fill_id, :order_id, :quantity, :price, :fee_amount, :fee_currency, :liquidity, :filled_at, :now);
+INSERT INTO paper_fills (tenant_id, id, order_id, quantity, price, fee_amount, fee_currency, liquidity, filled_at)
+VALUES (:tenant_id, :fill_id, :order_id, :quantity, :price, :fee_amount, :fee_currency, :liquidity, :filled_at);
 
 -- name: order_by_client_id^
-SELECT id, client_order_id, symbol, side, type, quantity, price, status, reason, matched_until
+SELECT id, client_order_id, symbol, side, quantity, status, reason
 FROM paper_orders
 WHERE tenant_id = :tenant_id AND client_order_id = :client_order_id;
 
--- name: order_for_update^
-SELECT id, status, matched_until
+-- name: resting
+SELECT id, symbol, side, quantity, price, matched_until
 FROM paper_orders
-WHERE tenant_id = :tenant_id AND client_order_id = :client_order_id
-FOR UPDATE;
+WHERE tenant_id = :tenant_id AND status = 'open'
+    AND (CAST(:client_order_id AS text) IS NULL OR client_order_id = :client_order_id)
+ORDER BY created_at, id;
 
 -- name: open_orders
-SELECT id, client_order_id, symbol, side, type, quantity, price, status, reason, matched_until
+SELECT id, client_order_id, symbol, side, quantity, status, reason
 FROM paper_orders
-WHERE tenant_id = :tenant_id AND status IN ('open', 'partially_filled')
+WHERE tenant_id = :tenant_id AND status = 'open'
 ORDER BY created_at, id;
 
 -- name: fills_of
@@ -34,19 +35,20 @@ FROM paper_fills
 WHERE tenant_id = :tenant_id AND order_id = :order_id
 ORDER BY filled_at, id;
 
--- name: close_filled!
+-- name: close_filled^
 UPDATE paper_orders
 SET status = 'filled', filled_quantity = :quantity, average_price = :price, fee_amount = :fee_amount,
-    fee_currency = :fee_currency, matched_until = :matched_until, updated_at = :now
-WHERE tenant_id = :tenant_id AND id = :order_id;
+    matched_until = :matched_until, updated_at = :now
+WHERE tenant_id = :tenant_id AND id = :order_id AND status = 'open'
+RETURNING id;
 
 -- name: note_matched!
-UPDATE paper_orders SET matched_until = :matched_until, updated_at = :now
+UPDATE paper_orders SET matched_until = greatest(matched_until, :matched_until), updated_at = :now
 WHERE tenant_id = :tenant_id AND id = :order_id AND status = 'open';
 
 -- name: cancel!
 UPDATE paper_orders SET status = 'cancelled', reason = :reason, updated_at = :now
-WHERE tenant_id = :tenant_id AND id = :order_id;
+WHERE tenant_id = :tenant_id AND client_order_id = :client_order_id AND status = 'open';
 
 -- name: movements
 -- What the account's fills moved, per symbol and side.
