@@ -18,7 +18,8 @@ def main() -> int:
     """Tell the story on the running platform, or on one of its own."""
     arguments = _parse()
     pages = Pages()
-    running = None if arguments.market_data_dir else StateDirectory(REPOSITORY / ".local").running()
+    own = arguments.own or arguments.market_data_dir
+    running = None if own else StateDirectory(REPOSITORY / ".local").running()
     url = arguments.url or (running or {}).get("url")
     try:
         if url:
@@ -50,6 +51,7 @@ def _tell_on_own_platform(market_data_dir: Path | None, pages: Pages) -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description="The main job, over HTTP only.")
     parser.add_argument("--url", help="of a platform that runs (default: the one `make up` started)")
+    parser.add_argument("--own", action="store_true", help="start a platform for it in any case")
     parser.add_argument(
         "--market-data-dir",
         type=Path,

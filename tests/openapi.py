@@ -1,0 +1,22 @@
+"""The merged OpenAPI document of all HTTP functions."""
+
+from pathlib import Path
+from typing import Any
+
+from alphapulse.runtime.openapi import merged
+from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.serving import build_function
+from alphapulse.runtime.settings import Settings
+from tests.processes import ROOT, function_names
+
+
+def public_document(folder: Path, signing_key: bytes) -> dict[str, Any]:
+    """Build every HTTP function in process and merge what they say of themselves."""
+    key = folder / "key.pem"
+    key.write_bytes(signing_key)
+    documents = {}
+    for name in function_names():
+        if "http_app" in (ROOT / "functions" / name / "app.py").read_text():
+            app: Any = build_function(Resources(Settings(function=name, token_signing_key_file=key)))
+            documents[name] = app.openapi()
+    return merged(documents)
