@@ -29,8 +29,8 @@ def write_random_walk(folder: Path) -> Path:
 
 def read_candles(path: Path) -> list[dict[str, str]]:
     """Return the rows of a candle file, oldest first."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt") as file:
         return sorted(csv.DictReader(file), key=lambda row: row["timestamp"])
 
 

@@ -1,5 +1,6 @@
 """From a request for signals to profit and loss, through gateway, broker, functions and database."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_missing_bars_are_reported_as_gaps_and_not_filled_in(user: User, market_
     times = [np.datetime64(row["timestamp"].rstrip("Z")) for row in rows]
     missing = [
         int((later - earlier) / np.timedelta64(5, "m")) - 1
-        for earlier, later in zip(times, times[1:], strict=False)
+        for earlier, later in itertools.pairwise(times)
         if later - earlier > np.timedelta64(5, "m")
     ]
 
