@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 _PATTERN = re.compile(
     r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
@@ -9,6 +10,7 @@ _PATTERN = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def parse_duration(text: str) -> timedelta:
     """Return the length of an ISO 8601 duration such as `PT0.2S` or `P1DT2H`.
 

@@ -15,6 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -173,7 +174,7 @@ async def _exchange(
     try:
         async with asyncio.timeout(timeout_seconds):
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            await connection.send_packed_command(_packed(commands), check_health=False)
             return [await _read(connection) for _ in commands]
     except (RedisError, OSError, TimeoutError) as error:
         if connection is not None:
@@ -186,6 +187,12 @@ async def _exchange(
     finally:
         if connection is not None:
             await pool.release(connection)
+
+
+def _packed(commands: Sequence[Sequence[Argument]]) -> bytes:
+    # Any, since hiredis' stub knows only commands of one word.
+    whole: list[Any] = [tuple(command) for command in commands]
+    return b"".join(map(pack_command, whole))
 
 
 async def _read(connection: Connection) -> Any:

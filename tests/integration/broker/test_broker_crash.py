@@ -192,3 +192,30 @@ async def test_15_ingress_kill_loses_no_accepted_event(own_rig: Rig) -> None:
     await own_rig.until_delivered("work", *accepted)
 
     assert len(accepted) < 8_000
+
+
+async def test_15_redis_that_hangs_for_a_while_loses_no_accepted_event(own_rig: Rig) -> None:
+    own_rig.settings["BROKER_REDIS_TIMEOUT_SECONDS"] = "0.4"
+    await own_rig.start(trigger("work", types="question"), trigger("told", types="answer"))
+    own_rig.sinks.behaviours["work"] = replies("answer")
+    statuses: dict[str, int] = {}
+
+    async def produce(worker: int) -> None:
+        for n in range(150):
+            statuses[f"e{worker}-{n}"] = (await own_rig.send(f"e{worker}-{n}", event_type="question")).status
+
+    producing = [asyncio.create_task(produce(worker)) for worker in range(4)]
+    await own_rig.until(lambda: len(statuses) > 60)
+    assert own_rig.redis.process is not None
+    os.kill(own_rig.redis.process.pid, signal.SIGSTOP)
+    await own_rig.until(lambda: 503 in statuses.values())
+    os.kill(own_rig.redis.process.pid, signal.SIGCONT)
+    await asyncio.gather(*producing)
+    accepted = [event_id for event_id, status in statuses.items() if status == 202]
+    await own_rig.until_delivered("work", *accepted)
+    await own_rig.until_delivered("told", *(f"reply-to-{event_id}" for event_id in accepted))
+    for name in ("work", "told"):
+        await own_rig.until_empty(name)
+
+    assert set(statuses.values()) == {202, 503}
+    assert own_rig.parked() == []
