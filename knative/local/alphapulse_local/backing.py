@@ -5,9 +5,11 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import asyncpg
+
 from alphapulse_local.children import Children
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
-from alphapulse_local.embedded.process import free_port
+from alphapulse_local.embedded.process import ServerDidNotStart, free_port
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from alphapulse_local.function import Reporter
 from alphapulse_local.servers import EmbeddedServer, Supervisor
@@ -74,7 +76,7 @@ class Backing:
 
     async def _prepare_database(self) -> DatabaseAddresses:
         from alphapulse.data.bootstrap import RolePasswords, create_database  # noqa: PLC0415 - while
-        from alphapulse.data.migrate import upgrade  # noqa: PLC0415 - the servers start
+        from alphapulse.data.migrate import SchemaTooNew, upgrade  # noqa: PLC0415 - the servers start
 
         secret = self._state.secret
         passwords = RolePasswords(
@@ -83,8 +85,11 @@ class Backing:
             platform=secret("postgres-platform"),
             readonly=secret("postgres-readonly"),
         )
-        urls = await create_database(self.admin_url, database=DATABASE, passwords=passwords)
-        await upgrade(urls.owner)
+        try:
+            urls = await create_database(self.admin_url, database=DATABASE, passwords=passwords)
+            await upgrade(urls.owner)
+        except (OSError, asyncpg.PostgresError, SchemaTooNew) as error:
+            raise ServerDidNotStart(f"the database cannot be prepared: {error}") from error
         return DatabaseAddresses(app=urls.app, platform=urls.platform)
 
     def _embedded_postgres(self) -> str:

@@ -27,6 +27,8 @@ _STATUS_SECONDS = 10.0
 
 def up(arguments: argparse.Namespace) -> int:
     """Run a platform until it is told to stop."""
+    import uvloop  # noqa: PLC0415 - as below
+
     from alphapulse_local.embedded.process import ServerDidNotStart  # noqa: PLC0415 - `status` and `down` are quick without
     from alphapulse_local.lifecycle import Platform  # noqa: PLC0415 - as above
     from alphapulse_local.manifests import ManifestError  # noqa: PLC0415 - as above
@@ -44,7 +46,8 @@ def up(arguments: argparse.Namespace) -> int:
         log_level=arguments.log_level or os.environ.get("LOG_LEVEL", "INFO").upper(),
     )
     try:
-        asyncio.run(_run(Platform(options, console, os.environ)))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(Platform(options, console, os.environ)))
     except (PortInUse, AlreadyRunning) as error:
         console.fail(str(error))
         return REFUSED

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console as RichConsole
 from rich.table import Table
 
+_PLAIN_WIDTH = 160
 _STATE_STYLES = {
     "ready": "green",
     "starting": "yellow",
@@ -19,12 +20,14 @@ _STATE_STYLES = {
 class Console:
     """Lines and tables on a terminal; plain lines when the output goes elsewhere."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._out = RichConsole(highlight=False, soft_wrap=True, quiet=quiet)
+    def __init__(self) -> None:
+        # Where nothing says how wide the reader's lines are, tables are not folded at 80.
+        width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+        self._out = RichConsole(highlight=False, width=width)
 
     def note(self, text: str) -> None:
         """Tell something expected."""
-        self._out.print(text, markup=False)
+        self._out.print(text, markup=False, soft_wrap=True)
 
     def done(self, text: str, *, seconds: float) -> None:
         """Tell that a step of the start is over."""
@@ -33,7 +36,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Tell something that went wrong and is handled."""
-        self._out.print(f"! {text}", style="yellow", markup=False)
+        self._out.print(f"! {text}", style="yellow", markup=False, soft_wrap=True)
 
     def fail(self, text: str) -> None:
         """Tell why the command fails; goes to standard error."""
@@ -43,15 +46,16 @@ class Console:
 
     def status(self, document: Mapping[str, Any]) -> None:
         """Show the tables of a running platform."""
-        self._functions(document["functions"])
+        self.functions(document["functions"])
         self._components(document["components"])
         broker = document.get("broker")
         if broker:
             self._broker(broker)
 
-    def _functions(self, functions: Sequence[Mapping[str, Any]]) -> None:
+    def functions(self, functions: Sequence[Mapping[str, Any]]) -> None:
+        """Show the table of functions."""
         table = self._table(
-            "function", "state", "pid", "uptime", "in flight", "restarts", "routes and events"
+            "function", "state", "pid", "uptime", "in flight", "restarts", "routes and triggers"
         )
         for function in functions:
             state = function["state"]

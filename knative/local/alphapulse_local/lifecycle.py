@@ -114,8 +114,8 @@ class Platform:
         schedules = ScheduleRunner(
             self._manifests.schedules, broker_url=broker.url, session=session, reporter=self._console
         )
-        await stack.enter_async_context(_running(schedules.run()))
         await self._ready()
+        await stack.enter_async_context(_running(schedules.run()))
 
     async def _start_backing(self, backing: Backing, broker: Broker) -> DatabaseAddresses:
         async def log_and_broker() -> None:
@@ -201,7 +201,7 @@ class Platform:
     async def _ready(self) -> None:
         self._state.announce({"pid": os.getpid(), "url": self._url, "internal_url": self._internal_url})
         document = await self.status()
-        self._console.status(document)
+        self._console.functions(document["functions"])
         seconds = time.monotonic() - self._began
         self._console.note(
             f"\nAlphaPulse answers on {self._url} (ready in {seconds:.1f} s)\n"

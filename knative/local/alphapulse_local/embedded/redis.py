@@ -97,7 +97,7 @@ class EmbeddedRedis:
         lines = [
             "bind 127.0.0.1",
             f"port {self.port}",
-            f"dir {self.directory}",
+            f'dir "{self.directory}"',
             f"requirepass {self.password}",
             f"appendonly {'yes' if self.append_only else 'no'}",
             "appendfsync everysec",
