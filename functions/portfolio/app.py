@@ -1,10 +1,11 @@
 """Routes of `portfolio`, the trade events it follows, and their wiring."""
 
+import datetime as dt
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Query, Request, Response
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 from starlette.types import ASGIApp
 
 from alphapulse.domain.instruments import Interval
@@ -26,6 +27,11 @@ async def _venues(request: Request) -> Venues:
 
 
 Exchanges = Annotated[Venues, Depends(_venues)]
+# Bounds that every calculation with times stays within.
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=dt.datetime(1970, 1, 1, tzinfo=dt.UTC), le=dt.datetime(2200, 1, 1, tzinfo=dt.UTC)),
+]
 
 
 def build(resources: Resources) -> ASGIApp:
@@ -55,8 +61,8 @@ async def portfolio(scope: TenantScope, venues: Exchanges) -> Response:
 @tenant.get("/portfolio/history", response_model=History)
 async def history(
     work: Work,
-    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    start: Annotated[Moment | None, Query(alias="from")] = None,
+    end: Annotated[Moment | None, Query(alias="to")] = None,
     interval: Interval = Interval.HOUR,
 ) -> Response:
     """Return the portfolio's figures over time; by default the last day by the hour."""

@@ -82,9 +82,8 @@ def _read_cursor(cursor: str) -> tuple[dt.datetime, uuid.UUID]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         moment, _, trade_id = text.partition(" ")
-        before, before_id = dt.datetime.fromisoformat(moment), uuid.UUID(trade_id)
-    except (binascii.Error, ValueError) as error:
+        # A forged time may be out of bounds in UTC; it must overflow here and not in the driver.
+        before = dt.datetime.fromisoformat(moment).astimezone(dt.UTC)
+        return before, uuid.UUID(trade_id)
+    except (binascii.Error, ValueError, OverflowError) as error:
         raise Invalid("cursor must be one that an earlier answer gave", code="invalid_cursor") from error
-    if before.tzinfo is None:
-        raise Invalid("cursor must be one that an earlier answer gave", code="invalid_cursor")
-    return before, before_id

@@ -237,7 +237,7 @@ async def _update(work: TenantWork, trade: Trade, venue_order_id: str | None) ->
         exchange_order_id=venue_order_id,
         reason=trade.reason,
         closed=trade.status.is_final,
-        now=work.now,
+        now=trade.updated_at,
     )
 
 

@@ -10,4 +10,4 @@ from tests.function.conftest import Market
 async def function_settings(function_settings: Settings, market: Market) -> Settings:
     await market.price("BTC-USDT", "50000")
     await market.price("ETH-USDT", "2000")
-    return function_settings.model_copy(update={"market_data_dir": market.directory})
+    return function_settings.replace(market_data_dir=market.directory)
