@@ -16,8 +16,13 @@ from typing import Any
 import aiohttp
 import yaml
 from aiohttp import web
+from pydantic import SecretStr
 from redis import Redis
 
+from alphapulse_broker import operations
+from alphapulse_broker.event_log import EventLog
+from alphapulse_broker.operations import ParkedEntry
+from alphapulse_broker.settings import Settings
 from alphapulse_broker.triggers import load
 from alphapulse_local.embedded.process import free_port, log_tail, spawn, stop
 from alphapulse_local.embedded.redis import EmbeddedRedis
@@ -150,6 +155,7 @@ class Rig:
             "BROKER_TABLE_POLL_SECONDS": "0.1",
             "BROKER_SHUTDOWN_SECONDS": "5",
             "BROKER_READ_BLOCK_SECONDS": "0.5",
+            "BROKER_MAX_EVENT_BYTES": "20000",
         }
         self._session: aiohttp.ClientSession | None = None
 
@@ -179,6 +185,11 @@ class Rig:
         self._session = aiohttp.ClientSession()
         if not self.processes:
             self.boot()
+        await self.change(*manifests)
+
+    async def change(self, *manifests: dict[str, Any]) -> None:
+        """Replace the triggers and return when both processes use them."""
+        self.write(*manifests)
         revision = load(self.triggers).revision
         for port in (self.ingress_port, self.dispatcher_port):
             await self.until_ready(port, table=revision)
@@ -311,6 +322,9 @@ class Rig:
 
         await self.until(empty)
 
-    def parked(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.run("parked", "--json")
-        return found
+    async def parked(self) -> list[ParkedEntry]:
+        log = EventLog(Settings(redis_url=SecretStr(self.redis.url)))
+        try:
+            return await operations.parked(log)
+        finally:
+            await log.close()

@@ -123,7 +123,7 @@ async def test_3_redis_kill_loses_no_accepted_event_and_needs_no_restart(own_rig
 
     assert set(statuses.values()) == {202, 503}
     assert len(accepted) > 200
-    assert own_rig.parked() == []
+    assert await own_rig.parked() == []
 
 
 async def test_15_answer_given_while_redis_is_down_is_settled_when_it_is_back(own_rig: Rig) -> None:
@@ -166,9 +166,9 @@ async def test_15_event_that_kills_each_dispatcher_is_parked(own_rig: Rig) -> No
         own_rig.launch("dispatcher")
     await own_rig.until_ready(own_rig.dispatcher_port)
     await own_rig.until(lambda: "crash_loop" in own_rig.log("dispatcher").read_text())
-    (parked,) = own_rig.parked()
+    (parked,) = await own_rig.parked()
 
-    assert parked["reason"] == "crash_loop"
+    assert parked.reason == "crash_loop"
     assert len(own_rig.sinks.of("work")) == 2
 
 
@@ -218,4 +218,4 @@ async def test_15_redis_that_hangs_for_a_while_loses_no_accepted_event(own_rig: 
         await own_rig.until_empty(name)
 
     assert set(statuses.values()) == {202, 503}
-    assert own_rig.parked() == []
+    assert await own_rig.parked() == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import asdict
 
 from aiohttp import web
 
@@ -51,7 +52,7 @@ async def test_9_transient_failures_are_retried_until_success(rig: Rig) -> None:
     await rig.until_empty("flaky")
 
     assert rig.sinks.ids("flaky") == ["a"] * 4
-    assert rig.parked() == []
+    assert await rig.parked() == []
 
 
 async def test_10_retries_wait_as_the_backoff_says_and_retry_after_prolongs_it(rig: Rig) -> None:
@@ -100,21 +101,23 @@ async def test_11_dead_letter_sink_failing_too_parks_the_event_and_replay_delive
     await rig.send("a", tenantid="t-1")
     await rig.until(lambda: len(rig.sinks.of("letters")) == 4)
     await rig.until_empty("picky")
-    (parked,) = rig.parked()
+    (listed,) = rig.run("parked", "--json")
+    (parked,) = await rig.parked()
 
-    assert parked["event_id"] == "a"
-    assert parked["trigger"] == "picky"
-    assert parked["tenant_id"] == "t-1"
-    assert parked["reason"] == "dead_letter_sink_failed"
-    assert parked["error"]["knativeerrorcode"] == "422"
+    assert listed == asdict(parked)
+    assert parked.event_id == "a"
+    assert parked.trigger == "picky"
+    assert parked.tenant_id == "t-1"
+    assert parked.reason == "dead_letter_sink_failed"
+    assert parked.error["knativeerrorcode"] == "422"
 
     del rig.sinks.behaviours["picky"]
-    assert rig.run("replay", "picky", parked["id"]) == "replayed 1"
+    assert rig.run("replay", "picky", parked.id) == "replayed 1"
     await rig.until(lambda: len(rig.sinks.of("picky")) == 2)
     await rig.until_empty("picky")
 
     assert "ce-knativeerrorcode" not in rig.sinks.of("picky")[-1].headers
-    assert rig.parked() == []
+    assert await rig.parked() == []
 
 
 async def test_11_without_dead_letter_sink_an_exhausted_event_is_parked(rig: Rig) -> None:
@@ -124,11 +127,11 @@ async def test_11_without_dead_letter_sink_an_exhausted_event_is_parked(rig: Rig
     await rig.send("a")
     await rig.until(lambda: len(rig.sinks.of("dead")) == 4)
     await rig.until_empty("dead")
-    (parked,) = rig.parked()
+    (parked,) = await rig.parked()
 
-    assert parked["reason"] == "no_dead_letter_sink"
-    assert parked["attempts"] == 4
-    assert parked["detail"] == "status 500: broken"
+    assert parked.reason == "no_dead_letter_sink"
+    assert parked.attempts == 4
+    assert parked.detail == "status 500: broken"
 
 
 async def test_7_reply_reaches_every_matching_trigger_exactly_once(rig: Rig) -> None:
@@ -167,7 +170,7 @@ async def test_7_success_with_another_body_or_202_with_an_event_is_no_reply(rig:
 
     assert rig.sinks.of("told") == []
     assert len(rig.sinks.of("text")) == len(rig.sinks.of("later")) == 1
-    assert rig.parked() == []
+    assert await rig.parked() == []
 
 
 async def test_8_events_that_feed_themselves_end_when_their_hops_are_used_up(rig: Rig) -> None:
@@ -177,10 +180,10 @@ async def test_8_events_that_feed_themselves_end_when_their_hops_are_used_up(rig
     await rig.send("a", knativebrokerttl="4")
     await rig.until(lambda: len(rig.sinks.of("loop")) == 3)
     await rig.until_empty("loop")
-    (parked,) = rig.parked()
+    (parked,) = await rig.parked()
 
     assert len(rig.sinks.of("loop")) == 3
-    assert "knativebrokerttl is used up" in parked["detail"]
+    assert "knativebrokerttl is used up" in parked.detail
 
 
 async def test_14_hanging_subscriber_delays_no_other_trigger(rig: Rig) -> None:
