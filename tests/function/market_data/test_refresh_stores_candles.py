@@ -14,7 +14,7 @@ from alphapulse.domain.instruments import Interval
 from alphapulse.events import Event
 from alphapulse.market.writing import StoredBar
 from alphapulse.providers.candles.simulated import SimulatedCandles
-from alphapulse.runtime.settings import Settings
+from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from functions.market_data.continuation import continuation
@@ -47,14 +47,12 @@ def function_settings(
     empty_database: DatabaseUrls, redis_server: EmbeddedRedis, broker: Broker, candle_dir: Path
 ) -> Settings:
     """Market data is everybody's, so each of these tests has a database of its own."""
-    return Settings.model_validate(
-        {
-            "database_url": empty_database.app,
-            "platform_database_url": empty_database.platform,
-            "redis_url": redis_server.url,
-            "broker_url": broker.url,
-            "market_data_dir": candle_dir,
-        }
+    return Settings(
+        database_url=Secret(empty_database.app),
+        platform_database_url=Secret(empty_database.platform),
+        redis_url=Secret(redis_server.url),
+        broker_url=broker.url,
+        market_data_dir=candle_dir,
     )
 
 
@@ -209,7 +207,7 @@ class TestSimulation:
 
     @pytest.fixture
     def function_settings(self, function_settings: Settings) -> Settings:
-        return function_settings.model_copy(update={"market_data_dir": None})
+        return function_settings.replace(market_data_dir=None)
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -246,7 +244,7 @@ class TestSimulation:
     ) -> None:
         await refresh(functions, symbols=["BTC-USDT"])
         before = await stored(platform, "BTC-USDT", "1m")
-        reseeded = Functions(function_settings.model_copy(update={"simulation_seed": 7}), signer, clock)
+        reseeded = Functions(function_settings.replace(simulation_seed=7), signer, clock)
 
         await refresh(reseeded, symbols=["BTC-USDT"])
         await reseeded.close()

@@ -1,0 +1,187 @@
+"""Runs: asking agents about symbols, and how far they are."""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from uuid_utils.compat import uuid7
+
+from alphapulse.domain.instruments import Interval
+from alphapulse.market.instruments import unknown_symbols
+from alphapulse.runtime.errors import Invalid, NotFound
+from alphapulse.runtime.work import TenantWork
+from functions.agents.catalogue import AgentName, require_available, require_within_tier
+from functions.agents.configuration import (
+    AgentSettings,
+    default_interval,
+    enabled_agents,
+    settings_in_force,
+)
+from functions.agents.pages import Page
+from functions.agents.schemas import RunAccepted, RunRequest, Runs, RunView, TaskView
+from functions.agents.statements import sql
+
+DEADLINE: Final = dt.timedelta(minutes=5)
+_TOO_LATE: Final = "no answer before the deadline"
+
+
+class UnknownSymbols(Invalid):
+    """Some symbols are no instruments."""
+
+    code = "unknown_symbol"
+    title = "Unknown symbol"
+
+    def __init__(self, symbols: list[str]) -> None:
+        super().__init__(f"no such instrument: {', '.join(symbols)}", extra={"symbols": symbols})
+
+
+class AgentDisabled(Invalid):
+    """An agent is asked for that the tenant has switched off, or none is switched on."""
+
+    code = "agent_disabled"
+    title = "Agent disabled"
+
+
+class RunNotFound(NotFound):
+    """There is no such run, or it is another tenant's."""
+
+    code = "run_not_found"
+    title = "Run not found"
+
+
+async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
+    """Store a run with its tasks, and ask each agent about each symbol through the outbox.
+
+    Raises
+    ------
+    AgentUnavailable, TooManyAgents, AgentDisabled
+        An agent cannot be asked.
+    UnknownSymbols
+        There are no such instruments.
+    """
+    tier = work.principal.tier
+    settings = await settings_in_force(work, tier)
+    if request.agents is not None:
+        require_available(request.agents)
+        _require_enabled(request.agents, settings)
+    agents = request.agents or enabled_agents(settings)
+    if not agents:
+        raise AgentDisabled("no agent is enabled; see /agents/config")
+    require_within_tier(tier, len(agents))
+    missing = await unknown_symbols(work.session, request.symbols)
+    if missing:
+        raise UnknownSymbols(missing)
+    interval = request.interval or default_interval(settings)
+    run_id = await _store_run(work, request.symbols, agents, interval)
+    return RunAccepted(run_id=run_id, status_url=f"/agents/runs/{run_id}")
+
+
+async def run_view(work: TenantWork, run_id: uuid.UUID) -> RunView:
+    """Return a run.
+
+    Raises
+    ------
+    RunNotFound
+        It is unknown or another tenant's.
+    """
+    row = await sql.run(work.session, tenant_id=work.tenant_id.value, run_id=run_id)
+    if row is None:
+        raise RunNotFound(f"there is no run {run_id}")
+    [run] = await _views(work, [row])
+    return run
+
+
+async def run_page(work: TenantWork, page: Page) -> Runs:
+    """Return runs, newest first."""
+    found = [row async for row in sql.runs(work.session, tenant_id=work.tenant_id.value, **page.arguments)]
+    rows, cursor = page.cut(found)
+    return Runs(items=await _views(work, rows), next_cursor=cursor)
+
+
+def _require_enabled(agents: Sequence[AgentName], settings: dict[AgentName, AgentSettings]) -> None:
+    disabled = [agent for agent in agents if not settings[agent].enabled]
+    if disabled:
+        raise AgentDisabled(f"switched off: {', '.join(disabled)}", extra={"agents": disabled})
+
+
+async def _store_run(
+    work: TenantWork, symbols: Sequence[str], agents: Sequence[AgentName], interval: Interval
+) -> uuid.UUID:
+    run_id, now = uuid7(), work.now
+    asked = [(agent, symbol) for symbol in symbols for agent in agents]
+    common = {"tenant_id": work.tenant_id.value, "created_at": now}
+    await sql.insert_run(
+        work.session,
+        **common,
+        id=run_id,
+        symbols=list(symbols),
+        agents=list(agents),
+        interval=interval.value,
+        created_by=work.principal.user_id,
+        deadline_at=now + DEADLINE,
+    )
+    await sql.insert_tasks(
+        work.session,
+        **common,
+        run_id=run_id,
+        ids=[uuid7() for _ in asked],
+        agents=[agent for agent, _ in asked],
+        symbols=[symbol for _, symbol in asked],
+    )
+    for agent, symbol in asked:
+        await _request_signal(work, run_id, agent, symbol, interval)
+    return run_id
+
+
+async def _request_signal(
+    work: TenantWork, run_id: uuid.UUID, agent: AgentName, symbol: str, interval: Interval
+) -> None:
+    now = work.now
+    data = {
+        "run_id": str(run_id),
+        "agent": agent,
+        "symbol": symbol,
+        "interval": interval.value,
+        "requested_at": now.isoformat().replace("+00:00", "Z"),
+        "deadline_at": (now + DEADLINE).isoformat().replace("+00:00", "Z"),
+    }
+    await work.emit("signal.requested", data, correlation_id=str(run_id), agent=agent, symbol=symbol)
+
+
+async def _views(work: TenantWork, rows: Sequence[Any]) -> list[RunView]:
+    run_ids = [row["id"] for row in rows]
+    found = sql.tasks(work.session, tenant_id=work.tenant_id.value, run_ids=run_ids)
+    by_run = {
+        run_id: list(tasks) for run_id, tasks in groupby([t async for t in found], lambda t: t["run_id"])
+    }
+    return [_view(row, by_run.get(row["id"], []), now=work.now) for row in rows]
+
+
+def _view(row: Any, tasks: Sequence[Any], *, now: dt.datetime) -> RunView:
+    # The sweep comes each minute; a run that is overdue says so before it.
+    overdue = row["status"] == "running" and row["deadline_at"] <= now
+    return RunView(
+        run_id=row["id"],
+        status="failed" if overdue else row["status"],
+        reason=_TOO_LATE if overdue else row["reason"],
+        interval=row["interval"],
+        symbols=row["symbols"],
+        agents=[_task(task, overdue=overdue) for task in tasks],
+        created_at=row["created_at"],
+        deadline_at=row["deadline_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def _task(row: Any, *, overdue: bool) -> TaskView:
+    late = overdue and row["status"] in {"waiting", "running"}
+    return TaskView(
+        agent=row["agent"],
+        symbol=row["symbol"],
+        status="failed" if late else row["status"],
+        reason=_TOO_LATE if late else row["reason"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
