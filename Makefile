@@ -15,7 +15,8 @@ MARKET_DATA_DIR ?=
 PROVIDER_DATA_DIR ?=
 SERVICE ?=
 TESTS ?=
-PYTEST_ARGS ?= -n 2
+# A module's tests stay in one process, so that what they share is started once.
+PYTEST_ARGS ?= -n 2 --dist loadscope
 
 UP_OPTIONS = --port $(PORT) \
 	$(if $(filter-out 0,$(WARM)),--warm) \

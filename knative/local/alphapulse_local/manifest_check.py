@@ -6,7 +6,8 @@ both are looked for here.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,10 @@ def schema_problems(root: Path, schemas: Path) -> Iterator[str]:
         name = f"{document['kind'].lower()}-{group.partition('.')[0]}-{version}.json"
         if not group.endswith("knative.dev") or not (schemas / name).exists():
             continue
-        schema = json.loads((schemas / name).read_text())["openAPIV3Schema"]
+        schema, validate = _schema(schemas / name)
         where = f"{path.relative_to(root)}: {document['kind']} {document['metadata']['name']}"
         try:
-            fastjsonschema.validate(schema, document)
+            validate(document)
         except fastjsonschema.JsonSchemaValueException as error:
             yield f"{where}: {error.message}"
         for field in _unknown(schema, {k: v for k, v in document.items() if k in schema["properties"]}):
@@ -102,6 +103,13 @@ def cross_problems(root: Path) -> Iterator[str]:
         wanted = schedule.extensions.get("schedule")
         if not any(_mentions(trigger["spec"], wanted) for trigger in triggers):
             yield f"PingSource {schedule.name}: no trigger filters on schedule {wanted}"
+
+
+@cache
+def _schema(path: Path) -> tuple[dict[str, Any], Callable[[Any], Any]]:
+    """Return an API schema and its compiled form."""
+    schema = json.loads(path.read_text())["openAPIV3Schema"]
+    return schema, fastjsonschema.compile(schema)
 
 
 def _service_problems(document: dict[str, Any]) -> Iterator[str]:

@@ -138,7 +138,9 @@ def count_starts(platform: RunningPlatform) -> int:
         return int(answer.readline()[1:])
 
 
-def test_nothing_is_left_running_and_the_next_start_finds_its_data(repository: Path, tmp_path: Path) -> None:
+def test_stop_kill_and_down_leave_nothing_running_and_the_next_start_finds_its_data(
+    repository: Path, tmp_path: Path
+) -> None:
     arguments = ("--root", str(repository))
     with RunningPlatform(tmp_path, arguments=arguments) as stopped:
         get(stopped.url + "/echo")
@@ -156,9 +158,15 @@ def test_nothing_is_left_running_and_the_next_start_finds_its_data(repository: P
     killed.kill()
     wait_for(lambda: all_gone(processes))
 
-    with RunningPlatform(tmp_path, arguments=arguments) as again:
-        assert set(again.pids()) >= COMPONENTS
-        assert count_starts(again) == 3
+    again = RunningPlatform(tmp_path, arguments=arguments).start()
+    assert set(again.pids()) >= COMPONENTS
+    assert count_starts(again) == 3
+    stopped_elsewhere = command("down", again.state.path)
+    shown = command("status", again.state.path)
+    assert (stopped_elsewhere.returncode, shown.returncode) == (0, 1)
+    assert again.url in stopped_elsewhere.stdout
+    assert "no platform runs" in " ".join(shown.stderr.split())
+    assert again.stop() == 0
 
 
 def test_functions_from_the_templates_serve(platform: RunningPlatform) -> None:
@@ -213,18 +221,6 @@ def test_status_shows_functions_and_components(platform: RunningPlatform) -> Non
     assert "echo" in shown.stdout
     assert "redis-broker" in shown.stdout
     assert platform.url in shown.stdout
-
-
-def test_down_stops_a_platform_started_elsewhere(repository: Path, tmp_path: Path) -> None:
-    platform = RunningPlatform(tmp_path, arguments=("--root", str(repository))).start()
-
-    stopped = command("down", platform.state.path)
-    after = command("status", platform.state.path)
-
-    assert (stopped.returncode, after.returncode) == (0, 1)
-    assert platform.url in stopped.stdout
-    assert "no platform runs" in " ".join(after.stderr.split())
-    assert platform.stop() == 0
 
 
 def test_interrupt_during_the_start_leaves_no_process(repository: Path, tmp_path: Path) -> None:
