@@ -17,13 +17,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from alphapulse_local.embedded.process import free_port
-from tests.bench.report import write_report
+from tests.bench.report import print_table, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 15
 TIMEOUT_SECONDS = 30
-HELLO = "import functions_framework.aio\n\n\n@functions_framework.aio.http\nasync def main(request):\n    return 'hello'\n"
+HELLO = """
+import functions_framework.aio
+
+@functions_framework.aio.http
+async def main(request):
+    return "hello"
+"""
 
 
 @dataclass(frozen=True)
@@ -74,12 +83,12 @@ class Candidate:
 
 def candidates(folder: Path) -> list[Candidate]:
     """Return the peer and every function of the repository."""
-    from alphapulse_local.secrets import new_signing_key  # noqa: PLC0415 - only here
-
     hello = folder / "main.py"
     hello.write_text(HELLO)
     key = folder / "key.pem"
-    key.write_bytes(new_signing_key())
+    private = ec.generate_private_key(ec.SECP256R1())
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(encoding, form, serialization.NoEncryption()))
     framework = str(Path(sys.executable).parent / "functions-framework")
     peer = Candidate(
         "functions_framework_hello",
@@ -129,13 +138,9 @@ def main() -> None:
         (name, "HTTP" if is_http(name) else "events", f"{value:.0f}", f"{ratios[name]:.2f}")
         for name, value in sorted(medians.items(), key=lambda item: item[1])
     ]
-    write_report(
-        "cold-start",
-        figures,
-        title=f"Cold start, spawn to first 200, median of {ROUNDS} (bare functions-framework: {hello:.0f} ms)",
-        header=("function", "kind", "ms", "ratio"),
-        rows=rows,
-    )
+    title = f"Cold start, spawn to first 200, median of {ROUNDS} (bare functions-framework: {hello:.0f} ms)"
+    print_table(title, ("function", "kind", "ms", "ratio"), rows)
+    write_report("cold-start", figures)
 
 
 if __name__ == "__main__":

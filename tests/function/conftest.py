@@ -24,7 +24,7 @@ from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.events import Event, event_type
 from alphapulse.runtime.resources import Resources, utc_now
 from alphapulse.runtime.serving import build_function
-from alphapulse.runtime.settings import Settings
+from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tokens import TokenSigner
@@ -227,7 +227,7 @@ class Functions:
 
     def _app(self, function: str) -> tuple[Resources, Any]:
         if function not in self._apps:
-            settings = self.settings.model_copy(update={"function": function})
+            settings = self.settings.replace(function=function)
             resources = Resources(settings, clock=self.clock)
             resources.use_keys(self.signer.jwks)
             self._apps[function] = (resources, build_function(resources))
@@ -274,13 +274,11 @@ async def market(tmp_path: Path, redis_server: EmbeddedRedis) -> AsyncIterator[M
 @pytest.fixture
 def function_settings(database: DatabaseUrls, redis_server: EmbeddedRedis, broker: Broker) -> Settings:
     """Settings of the functions; override the fixture for other ones."""
-    return Settings.model_validate(
-        {
-            "database_url": database.app,
-            "platform_database_url": database.platform,
-            "redis_url": redis_server.url,
-            "broker_url": broker.url,
-        }
+    return Settings(
+        database_url=Secret(database.app),
+        platform_database_url=Secret(database.platform),
+        redis_url=Secret(redis_server.url),
+        broker_url=broker.url,
     )
 
 

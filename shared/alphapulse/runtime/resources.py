@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 
 from alphapulse.events.publish import Publisher
-from alphapulse.runtime.settings import Settings
+from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.platform_database import PlatformDatabase
@@ -81,7 +80,7 @@ class Resources:
     def database(self) -> Database:
         """Tenants' data, through row-level security."""
         return Database(
-            self._secret("database_url").get_secret_value(),
+            self._secret("database_url").reveal(),
             application_name=self.settings.function,
             max_size=self.settings.database_pool_size,
         )
@@ -90,14 +89,14 @@ class Resources:
     def platform(self) -> PlatformDatabase:
         """The platform's own role; only named functions are given its address."""
         return PlatformDatabase(
-            self._secret("platform_database_url").get_secret_value(),
+            self._secret("platform_database_url").reveal(),
             application_name=self.settings.function,
         )
 
     @cached_property
     def cache(self) -> CacheConnection:
         """The cache Redis."""
-        return CacheConnection(self._secret("redis_url").get_secret_value())
+        return CacheConnection(self._secret("redis_url").reveal())
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -138,8 +137,8 @@ class Resources:
             if name in self.__dict__:
                 await self.__dict__[name].close()
 
-    def _secret(self, name: str) -> SecretStr:
-        value: SecretStr | None = getattr(self.settings, name)
+    def _secret(self, name: str) -> Secret:
+        value: Secret | None = getattr(self.settings, name)
         if value is None:
             raise NotConfigured(f"{name.upper()} is not set")
         return value

@@ -29,7 +29,7 @@ def target(main_file: str) -> Callable[[Request], Awaitable[Any]]:
     @cache
     def app() -> ASGIApp:
         settings = Settings.from_environment()
-        return build_function(Resources(settings.model_copy(update={"function": folder.name})))
+        return build_function(Resources(settings.replace(function=folder.name)))
 
     # Any: the framework's annotations leave out that it serves an ASGI callable as it is.
     async def main(_: Request) -> Any:

@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery"
 def function_settings(function_settings: Settings, signing_key: bytes, tmp_path: Path) -> Settings:
     key_file = tmp_path / "key.pem"
     key_file.write_bytes(signing_key)
-    return function_settings.model_copy(update={"token_signing_key_file": key_file})
+    return function_settings.replace(token_signing_key_file=key_file)
 
 
 @pytest.fixture

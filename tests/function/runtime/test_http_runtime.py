@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from alphapulse.runtime.errors import Conflict, DependencyDown
 from alphapulse.runtime.http import Work, http_app, public_router, tenant_router
 from alphapulse.runtime.resources import Resources
-from alphapulse.runtime.settings import Settings
+from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tokens import TokenSigner
@@ -326,9 +326,7 @@ async def test_the_callers_trace_is_continued(api: httpx.AsyncClient) -> None:
 async def test_with_the_database_down_the_answer_is_503(
     function_settings: Settings, signer: TokenSigner, owner: dict[str, str]
 ) -> None:
-    settings = Settings.model_validate(
-        function_settings.model_dump() | {"database_url": "postgresql://nobody@127.0.0.1:1/none"}
-    )
+    settings = function_settings.replace(database_url=Secret("postgresql://nobody@127.0.0.1:1/none"))
     resources = Resources(settings)
     resources.use_keys(signer.jwks)
     app = http_app(resources, title="example", routers=[tenant_routes])

@@ -1,7 +1,8 @@
-import pytest
-from pydantic import ValidationError
+import dataclasses
 
-from alphapulse.runtime.settings import Settings
+import pytest
+
+from alphapulse.runtime.settings import InvalidSetting, Settings
 
 
 def test_settings_are_read_from_the_environment_by_name() -> None:
@@ -16,12 +17,14 @@ def test_an_address_with_a_password_is_never_printed() -> None:
     settings = Settings.from_environment({"DATABASE_URL": "postgresql://u:hush@h/d"})
 
     assert "hush" not in repr(settings)
-    assert "hush" not in settings.model_dump_json()
+    assert "hush" not in str(dataclasses.asdict(settings))
+    assert settings.database_url is not None
+    assert settings.database_url.reveal() == "postgresql://u:hush@h/d"
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("PORT", "eighty"), ("LOG_LEVEL", "LOUD"), ("FUNCTION", "../etc"), ("PORT", "70000")]
 )
 def test_malformed_value_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(ValidationError, match=name.lower()):
+    with pytest.raises(InvalidSetting, match=name):
         Settings.from_environment({name: value})
