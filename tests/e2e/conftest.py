@@ -44,7 +44,7 @@ class User:
 
     def follow_technical_alone(self, interval: str) -> None:
         """Give the only agent there is enough weight for a quorum."""
-        body = {"agents": {"technical": {"weight": 1, "parameters": {"interval": interval}}}}
+        body = {"agents": [{"agent": "technical", "weight": "1", "parameters": {"interval": interval}}]}
         self.post("/agents/config", body, expect=200)
 
     def run_agents(self, *symbols: str) -> str:

@@ -84,7 +84,9 @@ def test_the_consensus_follows_the_weights(user: User) -> None:
 
 
 def test_the_technical_agent_alone_has_no_quorum_with_the_default_weights(user: User) -> None:
-    user.post("/agents/config", {"agents": {"technical": {"parameters": {"interval": "1d"}}}}, expect=200)
+    user.post(
+        "/agents/config", {"agents": [{"agent": "technical", "parameters": {"interval": "1d"}}]}, expect=200
+    )
     run_id = user.run_agents("BTC-USD")
     user.finished_run(run_id)
 

@@ -70,7 +70,7 @@ def _ask_for_signals(trader: Trader, symbol: str, interval: str, pages: Pages) -
     # configures that it follows this agent alone; otherwise the consensus would be "no quorum".
     trader.post(
         "/agents/config",
-        {"agents": {"technical": {"weight": 1, "parameters": {"interval": interval}}}},
+        {"agents": [{"agent": "technical", "weight": "1", "parameters": {"interval": interval}}]},
         expect=200,
     )
     started = time.perf_counter()

@@ -52,7 +52,7 @@ class Trader:
         DemoFailed
             The answer is not 200.
         """
-        return self._call("GET", path, expect=200, params=query)
+        return self._call("GET", path, expect=200, params=query or None)
 
     def post(self, path: str, body: dict[str, Any], *, expect: int, key: str | None = None) -> dict[str, Any]:
         """Return the answer of a write.
