@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -69,13 +69,18 @@ class Resolver:
     namespace: str
 
     def url(self, destination: Destination) -> str:
-        """Return the destination's URL; a `uri` beside a `ref` is relative to it."""
+        """Return the destination's URL; a `uri` beside a `ref` is a path below it."""
         if destination.ref is None:
             return destination.uri or ""
         base = self.template.format(
             name=destination.ref.name, namespace=destination.ref.namespace or self.namespace
         )
-        return urljoin(base, destination.uri) if destination.uri else base
+        if not destination.uri:
+            return base
+        if urlsplit(destination.uri).scheme:
+            return destination.uri
+        # Appended and not resolved: on a laptop the Service itself is a path of the gateway.
+        return f"{base.rstrip('/')}/{destination.uri.lstrip('/')}"
 
 
 class TriggerTable:

@@ -99,7 +99,7 @@ async def test_3_redis_kill_loses_no_accepted_event_and_needs_no_restart(own_rig
     statuses: dict[str, int] = {}
 
     async def produce() -> None:
-        for n in range(600):
+        for n in range(400):
             event_id = f"e{n}"
             answer = await own_rig.send(event_id, event_type="question")
             statuses[event_id] = answer.status
@@ -201,7 +201,7 @@ async def test_15_redis_that_hangs_for_a_while_loses_no_accepted_event(own_rig: 
     statuses: dict[str, int] = {}
 
     async def produce(worker: int) -> None:
-        for n in range(150):
+        for n in range(80):
             statuses[f"e{worker}-{n}"] = (await own_rig.send(f"e{worker}-{n}", event_type="question")).status
 
     producing = [asyncio.create_task(produce(worker)) for worker in range(4)]

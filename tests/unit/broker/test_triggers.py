@@ -137,7 +137,15 @@ def test_resolver_fills_the_template_and_resolves_relative_paths() -> None:
         url(ref={"kind": "Service", "name": "fn"}, uri="/events")
         == "http://fn.alphapulse.svc.cluster.local/events"
     )
+    assert url(ref={"kind": "Service", "name": "fn"}, uri="http://x/y") == "http://x/y"
     assert url(uri="https://sink.example/x") == "https://sink.example/x"
+
+
+def test_resolver_keeps_the_path_of_a_template() -> None:
+    resolver = Resolver("http://127.0.0.1:1/services/{name}", "alphapulse")
+    destination = Destination.model_validate({"ref": {"kind": "Service", "name": "fn"}, "uri": "/events"})
+
+    assert resolver.url(destination) == "http://127.0.0.1:1/services/fn/events"
 
 
 def test_broker_of_this_repository_retries_and_parks() -> None:
