@@ -11,7 +11,7 @@ from alphapulse_local.children import Children
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.process import ServerDidNotStart, free_port
 from alphapulse_local.embedded.redis import EmbeddedRedis
-from alphapulse_local.function import Reporter
+from alphapulse_local.launch import Reporter
 from alphapulse_local.servers import EmbeddedServer, Supervisor
 from alphapulse_local.state import StateDirectory
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from alphapulse_local.children import Children
 from alphapulse_local.embedded.process import free_port
-from alphapulse_local.function import Reporter
+from alphapulse_local.launch import Reporter
 from alphapulse_local.servers import BrokerProcess, Supervisor
 
 NAMESPACE = "alphapulse"

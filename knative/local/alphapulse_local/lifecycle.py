@@ -17,8 +17,9 @@ from alphapulse_local.broker import Broker
 from alphapulse_local.children import Children
 from alphapulse_local.configuration import NETWORK_VARIABLES, Configuration
 from alphapulse_local.console import Console
-from alphapulse_local.function import Function, Launch
+from alphapulse_local.function import Function
 from alphapulse_local.gateway import Gateway
+from alphapulse_local.launch import Launch
 from alphapulse_local.manifests import Manifests, documents, load
 from alphapulse_local.options import Options
 from alphapulse_local.ports import address, listen, serving
@@ -90,20 +91,12 @@ class Platform:
         internal = stack.enter_context(contextlib.closing(listen(0)))
         self._url, self._internal_url = address(public), address(internal)
         backing = Backing(self._state, self._environment, processes=self._children, reporter=self._console)
-        broker = self._broker = Broker(
-            root=self._options.root,
-            redis_url=backing.broker_redis_url,
-            subscribers=self._internal_url + "/services/{name}",
-            log_level=self._options.log_level,
-            processes=self._children,
-            reporter=self._console,
-        )
+        broker = self._broker = self._new_broker(backing)
         self._supervisors = {**backing.supervisors, **broker.supervisors}
         stack.push_async_callback(backing.stop)
         stack.push_async_callback(broker.stop)
         addresses = await self._start_backing(backing, broker)
-        configuration = self._configuration(addresses, backing, broker)
-        gateway = self._gateway(configuration, Proxy(session))
+        gateway = self._gateway(self._configuration(addresses, backing, broker), Proxy(session))
         stack.push_async_callback(self._stop_functions)
         await stack.enter_async_context(serving(internal, gateway.internal))
         # Deliveries end before the functions do; the rest of the broker ends after them.
@@ -116,6 +109,16 @@ class Platform:
         )
         await self._ready()
         await stack.enter_async_context(_running(schedules.run()))
+
+    def _new_broker(self, backing: Backing) -> Broker:
+        return Broker(
+            root=self._options.root,
+            redis_url=backing.broker_redis_url,
+            subscribers=self._internal_url + "/services/{name}",
+            log_level=self._options.log_level,
+            processes=self._children,
+            reporter=self._console,
+        )
 
     async def _start_backing(self, backing: Backing, broker: Broker) -> DatabaseAddresses:
         async def log_and_broker() -> None:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import yaml
 
 WINDOW_ANNOTATION = "autoscaling.knative.dev/window"
-MAX_SCALE_ANNOTATION = "autoscaling.knative.dev/max-scale"
 DEFAULT_TIMEOUT_SECONDS = 300.0
 DEFAULT_WINDOW_SECONDS = 60.0
 
@@ -43,7 +42,6 @@ class FunctionManifest:
     secrets: tuple[str, ...] = ()
     secret_mounts: Mapping[str, str] = field(default_factory=dict)
     container_concurrency: int = 0
-    max_scale: int = 0
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     window_seconds: float = DEFAULT_WINDOW_SECONDS
     health_path: str = "/health"
@@ -176,7 +174,6 @@ def _function(path: Path, document: dict[str, Any]) -> FunctionManifest:
         secrets=tuple(entry["secretRef"]["name"] for entry in env_from if "secretRef" in entry),
         secret_mounts=_secret_mounts(spec, container),
         container_concurrency=int(spec.get("containerConcurrency", 0)),
-        max_scale=int(annotations.get(MAX_SCALE_ANNOTATION, 0)),
         timeout_seconds=float(spec.get("timeoutSeconds", DEFAULT_TIMEOUT_SECONDS)),
         window_seconds=seconds(window) if window else DEFAULT_WINDOW_SECONDS,
         health_path=container.get("livenessProbe", {}).get("httpGet", {}).get("path", "/health"),

@@ -114,21 +114,12 @@ class Proxy:
                     request.method, url, headers=headers, data=data, allow_redirects=False
                 ) as upstream,
             ):
-                answer_headers = end_to_end(upstream.headers, drop=("server",))
                 if upstream.content_length is not None and upstream.content_length <= SMALL_BODY_BYTES:
-                    return web.Response(
-                        status=upstream.status,
-                        reason=upstream.reason,
-                        headers=_without_length(answer_headers, request),
-                        body=await upstream.read() or None,
-                    )
+                    return await _whole_answer(request, upstream)
                 answer = web.StreamResponse(
-                    status=upstream.status, reason=upstream.reason, headers=answer_headers
+                    status=upstream.status, reason=upstream.reason, headers=_answer_headers(upstream)
                 )
-                await answer.prepare(request)
-                async for part in upstream.content.iter_any():
-                    await answer.write(part)
-                await answer.write_eof()
+                await _stream_answer(request, answer, upstream)
                 return answer
         except TimeoutError as error:
             _break_off(request, answer)
@@ -169,6 +160,32 @@ class Proxy:
                 return caller
 
 
+async def _whole_answer(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.Response:
+    headers = _answer_headers(upstream)
+    if request.method != "HEAD":
+        # Counted anew from the body; the answer to HEAD keeps the length of the body it lacks.
+        headers.popall("Content-Length", None)
+    return web.Response(
+        status=upstream.status,
+        reason=upstream.reason,
+        headers=headers,
+        body=await upstream.read() or None,
+    )
+
+
+async def _stream_answer(
+    request: web.BaseRequest, answer: web.StreamResponse, upstream: aiohttp.ClientResponse
+) -> None:
+    await answer.prepare(request)
+    async for part in upstream.content.iter_any():
+        await answer.write(part)
+    await answer.write_eof()
+
+
+def _answer_headers(upstream: aiohttp.ClientResponse) -> CIMultiDict[str]:
+    return end_to_end(upstream.headers, drop=("server",))
+
+
 async def _pump_both(caller: web.WebSocketResponse, upstream: aiohttp.ClientWebSocketResponse) -> None:
     """Pass messages both ways until one side closes, then close the other with the same code."""
     pumps = {asyncio.create_task(_pump(caller, upstream)), asyncio.create_task(_pump(upstream, caller))}
@@ -199,12 +216,6 @@ async def _pump(source: _Socket, sink: _Socket) -> None:
 
 def _wants_websocket(request: web.BaseRequest) -> bool:
     return request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
-
-
-def _without_length(headers: CIMultiDict[str], request: web.BaseRequest) -> CIMultiDict[str]:
-    if request.method != "HEAD":
-        headers.popall("Content-Length", None)
-    return headers
 
 
 def _break_off(request: web.BaseRequest, answer: web.StreamResponse | None) -> None:

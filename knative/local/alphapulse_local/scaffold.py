@@ -48,18 +48,7 @@ def write_function(root: Path, name: str, *, event: str | None) -> list[Path]:
     _refuse_unusable(root, name, event)
     kind = "http" if event is None else "event"
     service = name.replace("_", "-")
-    values = {
-        "folder": name,
-        "service": service,
-        "event": event or "",
-        "kind": kind,
-        "invoke": "http" if event is None else "cloudevent",
-        "extras": "[http]" if event is None else "",
-        "summary": f"Serves /{service}." if event is None else f"Handles {event}.",
-        "reach": "Reached through the gateway's routes and the broker only, never at an address of its own."
-        if event is None
-        else "Reached by the broker only.",
-    }
+    values = _values(name, event)
     templates = resources.files("alphapulse_local") / "templates"
     written = [
         _write(root / "functions" / name / template.name.removesuffix(_SUFFIX), template, values)
@@ -75,6 +64,27 @@ def write_function(root: Path, name: str, *, event: str | None) -> list[Path]:
         trigger = root / f"eventing/triggers/{service}.yaml"
         written.append(_write(trigger, templates / "trigger.yaml.tmpl", values))
     return written
+
+
+def _values(name: str, event: str | None) -> dict[str, str]:
+    """Return what the templates leave open."""
+    service = name.replace("_", "-")
+    names = {"folder": name, "service": service, "event": event or ""}
+    if event is None:
+        return names | {
+            "kind": "http",
+            "invoke": "http",
+            "extras": "[http]",
+            "summary": f"Serves /{service}.",
+            "reach": "Reached through the gateway's routes and the broker, never at an address of its own.",
+        }
+    return names | {
+        "kind": "event",
+        "invoke": "cloudevent",
+        "extras": "",
+        "summary": f"Handles {event}.",
+        "reach": "Reached by the broker only.",
+    }
 
 
 def _refuse_unusable(root: Path, name: str, event: str | None) -> None:

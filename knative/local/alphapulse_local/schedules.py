@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import aiohttp
 from croniter import croniter  # type: ignore[import-untyped]  # has no stubs
 
-from alphapulse_local.function import Reporter
+from alphapulse_local.launch import Reporter
 from alphapulse_local.manifests import Schedule
 
 PING_TYPE = "dev.knative.sources.ping"

@@ -13,7 +13,7 @@ from alphapulse_local.children import Children, describe
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.process import ServerDidNotStart, log_tail
 from alphapulse_local.embedded.redis import EmbeddedRedis
-from alphapulse_local.function import Reporter
+from alphapulse_local.launch import Reporter
 from alphapulse_local.probe import answers
 
 _STABLE_AFTER_SECONDS = 10.0

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import aiohttp
 
 from alphapulse_local.children import Children
-from alphapulse_local.function import Function, Launch
+from alphapulse_local.function import Function
 from alphapulse_local.gateway import Gateway
+from alphapulse_local.launch import Launch
 from alphapulse_local.manifests import FunctionManifest, Manifests, Route
 from alphapulse_local.ports import address, listen, serving
 from alphapulse_local.proxy import Proxy, new_session

@@ -28,6 +28,10 @@ async def echo(request: web.Request) -> web.Response:
     )
 
 
+async def fixed(_: web.Request) -> web.Response:
+    return web.Response(text="fixed")
+
+
 async def measure(request: web.Request) -> web.Response:
     """Count a body's bytes without ever holding it whole."""
     size = 0
@@ -93,6 +97,7 @@ def main() -> None:
         [
             web.get("/health", health),
             web.get("/echo/slow", slow),
+            web.get("/echo/fixed", fixed),
             web.get("/echo/stream", stream),
             web.post("/echo/confirm", confirm),
             web.get("/echo/cut", cut),

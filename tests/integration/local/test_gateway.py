@@ -103,6 +103,20 @@ async def test_answer_loses_its_hop_by_hop_headers(laptop: OpenLaptop, manifest:
     assert answer.headers["Server"] == "alphapulse"
 
 
+async def test_head_keeps_the_length_of_the_body_it_lacks(
+    laptop: OpenLaptop, manifest: FunctionManifest
+) -> None:
+    platform = await laptop(manifest)
+    async with platform.client.get(platform.url + "/echo/fixed") as answer:
+        length = answer.headers["Content-Length"]
+
+    async with platform.client.head(platform.url + "/echo/fixed") as answer:
+        assert await answer.read() == b""
+
+    assert answer.status == 200
+    assert answer.headers["Content-Length"] == length == "5"
+
+
 async def test_function_sees_only_its_own_environment(
     laptop: OpenLaptop, manifest: FunctionManifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def test_function_is_read_from_its_service(tmp_path: Path) -> None:
         SERVICE_FILE,
         service(
             "timeoutSeconds: 12\n      containerConcurrency: 3",
-            annotations='{autoscaling.knative.dev/window: 7s, autoscaling.knative.dev/max-scale: "4"}',
+            annotations="{autoscaling.knative.dev/window: 7s}",
             env="[{name: A, value: b}]",
         ),
     )
@@ -64,7 +64,7 @@ def test_function_is_read_from_its_service(tmp_path: Path) -> None:
 
     assert function.folder == "order_sync"
     assert (function.timeout_seconds, function.container_concurrency) == (12, 3)
-    assert (function.window_seconds, function.max_scale) == (7, 4)
+    assert function.window_seconds == 7
     assert [(variable.name, variable.value) for variable in function.variables] == [("A", "b")]
 
 
