@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -153,6 +154,7 @@ class Transaction(Generic[S]):
             await self._pool.release(self._connection)
 
 
+@lru_cache(maxsize=1024)
 def begin_for(tenant: uuid.UUID | None) -> str:
     """Return what begins a transaction, for one tenant or for none.
 

@@ -1,4 +1,3 @@
-
 """Tenants, users, sessions, configuration, provisioning."""
 
 from alphapulse.data.migrations import run_sql

@@ -1,4 +1,3 @@
-
 """Shared market data."""
 
 from alphapulse.data.migrations import run_sql

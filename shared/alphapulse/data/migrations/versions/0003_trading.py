@@ -1,4 +1,3 @@
-
 """Trades, positions, balances, the paper book."""
 
 from alphapulse.data.migrations import run_sql

@@ -1,4 +1,3 @@
-
 """Risk limits, risk runs, optimisation runs."""
 
 from alphapulse.data.migrations import run_sql

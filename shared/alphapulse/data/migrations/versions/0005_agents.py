@@ -1,4 +1,3 @@
-
 """Agent configuration, runs, signals, consensus."""
 
 from alphapulse.data.migrations import run_sql

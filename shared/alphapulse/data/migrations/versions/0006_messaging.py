@@ -1,4 +1,3 @@
-
 """Outbox, processed events, idempotency keys."""
 
 from alphapulse.data.migrations import run_sql

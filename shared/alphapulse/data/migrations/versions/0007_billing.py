@@ -1,4 +1,3 @@
-
 """Usage, subscriptions, invoices, Stripe events."""
 
 from alphapulse.data.migrations import run_sql

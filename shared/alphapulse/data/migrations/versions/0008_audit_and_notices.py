@@ -1,4 +1,3 @@
-
 """Audit log, notifications, webhook endpoints."""
 
 from alphapulse.data.migrations import run_sql
