@@ -1,17 +1,26 @@
 """Tickers, candles and instruments as answers."""
 
 import datetime as dt
+from decimal import Decimal
 from functools import cached_property
 
 import structlog
 
 from alphapulse.domain.candles import Candle, Gap
-from alphapulse.domain.instruments import Interval
+from alphapulse.domain.instruments import Interval, default_instrument
 from alphapulse.domain.money import decimal_text
+from alphapulse.domain.orders import Side
+from alphapulse.domain.paper import PaperTerms, touch_price
 from alphapulse.market.instruments import ListedInstrument, instruments, unknown_symbols
 from alphapulse.market.series import PAPER, Series, cached_series, read_series
 from alphapulse.market.tickers import quote, read_ticker
-from alphapulse.providers.candles import BrokenCandleFile, CandleSource, UnknownSymbol, candle_source
+from alphapulse.providers.candles import (
+    BrokenCandleFile,
+    CandleSource,
+    Ticker,
+    UnknownSymbol,
+    candle_source,
+)
 from alphapulse.runtime.errors import DependencyDown, NotFound
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope, TenantWork
@@ -59,13 +68,19 @@ class Market:
             symbol=symbol,
             exchange=PAPER,
             price=decimal_text(ticker.price),
-            bid=decimal_text(ticker.bid),
-            ask=decimal_text(ticker.ask),
+            bid=decimal_text(self._touch(Side.SELL, ticker)),
+            ask=decimal_text(self._touch(Side.BUY, ticker)),
             as_of=ticker.as_of,
             bar_open_time=ticker.bar_open_time,
             source=ticker.source,
             stale=quote(ticker).is_stale(now, dt.timedelta(seconds=self._settings.price_max_age_seconds)),
         )
+
+    def _touch(self, side: Side, ticker: Ticker) -> Decimal:
+        # What the paper exchange fills a market order at, with the spread this platform is set to.
+        instrument = default_instrument(ticker.symbol)
+        terms = PaperTerms(half_spread_bps=self._settings.paper_half_spread_bps)
+        return touch_price(side, ticker.price, instrument=instrument, terms=terms)
 
     @cached_property
     def _source(self) -> CandleSource:
