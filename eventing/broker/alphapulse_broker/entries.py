@@ -10,6 +10,7 @@ from alphapulse_broker.cloudevents import Event
 
 EVENT = "event"
 DEAD_LETTER = "deadletter"
+UNREADABLE = "unreadable"
 
 # What dead-lettering and parking add to an entry, and replay takes away again.
 ADDED_FIELDS = ("attempt", "kind", "error", "parked")
@@ -24,7 +25,8 @@ class Entry:
     attempt
         Attempts that failed before this one, for the sink `kind` says.
     kind
-        `event` goes to the subscriber, `deadletter` to the dead-letter sink.
+        `event` goes to the subscriber, `deadletter` to the dead-letter sink; `unreadable` was not
+        written by this version of the broker and can only be put aside.
     error
         Of a dead letter: the extensions that say why.
     deliveries
@@ -66,7 +68,26 @@ def encode(event: Event) -> list[str | bytes]:
 
 
 def decode(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int = 1) -> Entry:
-    """Return the entry that a stream holds."""
+    """Return the entry that a stream holds; one that cannot be read is `unreadable`, never an error.
+
+    An error here would stop the dispatcher, and every trigger with it, at the same entry for ever.
+    """
+    try:
+        return _decode(entry_id, fields, deliveries)
+    except (KeyError, ValueError, TypeError):
+        nothing = Event({"id": "", "source": "", "type": ""}, b"", {})
+        return Entry(entry_id, nothing, kind=UNREADABLE, deliveries=deliveries)
+
+
+def changes(**values: str | Mapping[str, object]) -> list[str | bytes]:
+    """Return field changes for `move.lua`; mappings become JSON."""
+    fields: list[str | bytes] = []
+    for name, value in values.items():
+        fields += [name, value if isinstance(value, str) else orjson.dumps(value)]
+    return fields
+
+
+def _decode(entry_id: bytes, fields: Sequence[bytes], deliveries: int) -> Entry:
     found = dict(zip(fields[::2], fields[1::2], strict=True))
     trace = found.get(b"trace")
     event = Event(
@@ -82,11 +103,3 @@ def decode(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int = 1) -> 
         error=orjson.loads(error) if error is not None else {},
         deliveries=deliveries,
     )
-
-
-def changes(**values: str | Mapping[str, object]) -> list[str | bytes]:
-    """Return field changes for `move.lua`; mappings become JSON."""
-    fields: list[str | bytes] = []
-    for name, value in values.items():
-        fields += [name, value if isinstance(value, str) else orjson.dumps(value)]
-    return fields

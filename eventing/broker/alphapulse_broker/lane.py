@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from alphapulse_broker.entries import EVENT, Entry
+from alphapulse_broker.entries import EVENT, UNREADABLE, Entry
 from alphapulse_broker.errors import GroupMissing, LogUnavailable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.fair_queue import FairQueue
@@ -161,6 +161,9 @@ class Lane:
         trigger, parts = self.trigger, self._parts
         if entry.deliveries > self._settings.max_deliveries:
             await parts.settlement.park(trigger, entry, reason="crash_loop")
+            return
+        if entry.kind == UNREADABLE:
+            await parts.settlement.park(trigger, entry, reason="unreadable")
             return
         destination = trigger.spec.subscriber
         if entry.kind != EVENT:

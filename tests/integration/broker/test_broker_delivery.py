@@ -5,7 +5,9 @@ import base64
 from dataclasses import asdict
 
 from aiohttp import web
+from redis import Redis
 
+from alphapulse_broker.keys import Keys
 from tests.integration.broker.rig import Delivery, Rig, answers, dead_letters_to, replies, trigger
 
 
@@ -236,3 +238,18 @@ async def test_10_attempt_that_exceeds_its_timeout_is_retried(rig: Rig) -> None:
     await rig.until_empty("late")
 
     assert [delivery.id for delivery in seen] == ["a", "a"]
+
+
+async def test_11_entry_that_cannot_be_read_is_parked_and_stops_nothing(rig: Rig) -> None:
+    await rig.start(trigger("work", types="t"))
+    keys = Keys("alphapulse", "default")
+
+    with Redis.from_url(rig.redis.url) as client:
+        client.xadd(keys.stream("work"), {"foreign": "entry"})
+    await rig.send("a")
+    await rig.until_delivered("work", "a")
+    await rig.until_empty("work")
+    (parked,) = await rig.parked()
+
+    assert parked.reason == "unreadable"
+    assert rig.sinks.ids("work") == ["a"]
