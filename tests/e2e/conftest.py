@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import pytest
@@ -31,6 +31,12 @@ class User:
         assert tokens.status_code == 200, tokens.text
         self.tokens: dict[str, Any] = tokens.json()
         self.http.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def get(self, path: str) -> Any:
         answer = self.http.get(path)
@@ -94,15 +100,17 @@ def platform(tmp_path_factory: pytest.TempPathFactory, market_files: Path) -> It
 
 
 @pytest.fixture
-def user(platform: RunningPlatform) -> User:
+def user(platform: RunningPlatform) -> Iterator[User]:
     """A fresh tenant's owner, once market data are loaded."""
-    return with_market_data(User(platform.url))
+    with User(platform.url) as owner:
+        yield with_market_data(owner)
 
 
 @pytest.fixture
-def stranger(platform: RunningPlatform) -> User:
+def stranger(platform: RunningPlatform) -> Iterator[User]:
     """Another tenant's owner."""
-    return User(platform.url)
+    with User(platform.url) as owner:
+        yield owner
 
 
 def with_market_data(user: User) -> User:

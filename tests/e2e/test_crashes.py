@@ -27,12 +27,13 @@ def fragile(tmp_path_factory: pytest.TempPathFactory, market_files: Path) -> Ite
 
 
 @pytest.fixture
-def user(fragile: RunningPlatform) -> User:
+def user(fragile: RunningPlatform) -> Iterator[User]:
     """A fresh tenant whose consensus follows the technical agent."""
-    owner = with_market_data(User(fragile.url, tier="enterprise"))
-    owner.follow_technical_alone("1d")
-    owner.finished_run(owner.run_agents("BTC-USD"))  # everything on the way is warm
-    return owner
+    with User(fragile.url, tier="enterprise") as owner:
+        with_market_data(owner)
+        owner.follow_technical_alone("1d")
+        owner.finished_run(owner.run_agents("BTC-USD"))  # everything on the way is warm
+        yield owner
 
 
 VICTIMS = (

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 import aiohttp
+import orjson
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -44,15 +45,12 @@ def end_to_end(headers: CIMultiDictProxy[str], *, drop: Iterable[str] = ()) -> C
 
 def problem_answer(error: FunctionError, *, path: str, trace_id: str) -> web.Response:
     """Return an error as problem+json."""
-    headers = {}
+    # Bytes, because aiohttp adds a charset to texts, which the media type does not have.
+    headers = {"Content-Type": MEDIA_TYPE}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return web.json_response(
-        problem(error, instance=path, trace_id=trace_id),
-        status=error.status,
-        headers=headers,
-        content_type=MEDIA_TYPE,
-    )
+    document = problem(error, instance=path, trace_id=trace_id)
+    return web.Response(body=orjson.dumps(document), status=error.status, headers=headers)
 
 
 def new_session() -> aiohttp.ClientSession:
