@@ -1,0 +1,162 @@
+"""From market data over a request to the consensus, whatever is delivered twice or out of order.
+
+Events go where the manifests' triggers send them; nothing here knows which function consumes what.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from alphapulse.events import Event, event_type
+from alphapulse.tenancy.platform_database import PlatformDatabase
+from alphapulse.tenancy.tenant import TenantId
+from alphapulse_broker.triggers import TriggerTable, load
+from tests.conftest import TenantFactory
+from tests.function.conftest import Broker, Functions
+from tests.stored_candles import store, wave
+
+_TRIGGERS = Path(__file__).parents[3] / "eventing" / "triggers"
+
+
+class Carrier:
+    """Delivers events as the broker would, each as often as asked and in any order."""
+
+    def __init__(self, functions: Functions, *, seed: int, copies: int = 1) -> None:
+        self.functions = functions
+        self.table: TriggerTable = load(_TRIGGERS)
+        self.random = random.Random(seed)
+        self.copies = copies
+        self.replies: list[Event] = []
+
+    async def carry(self, events: Iterable[Event]) -> None:
+        """Deliver events, then what was replied to them, until nothing is left."""
+        waiting = list(events)
+        while waiting:
+            deliveries = [(function, event) for event in waiting for function in self._consumers(event)]
+            deliveries *= self.copies
+            self.random.shuffle(deliveries)
+            answers = await asyncio.gather(*(self.functions.deliver(*one) for one in deliveries))
+            found = {reply.id: reply for reply in map(self._reply, answers) if reply is not None}
+            waiting = list(found.values())
+            self.replies += waiting
+
+    def _consumers(self, event: Event) -> list[str]:
+        attributes = {"type": event.type, "source": event.source, "id": event.id, **event.extensions}
+        names = []
+        for trigger in self.table.matching(attributes):
+            subscriber = self.table.by_name[trigger].spec.subscriber.ref
+            assert subscriber is not None
+            names.append(subscriber.name.replace("-", "_"))
+        return names
+
+    @staticmethod
+    def _reply(answer: httpx.Response) -> Event | None:
+        assert answer.status_code in {200, 204}, answer.text
+        return Event.from_http(answer.headers, answer.content) if answer.status_code == 200 else None
+
+
+SYMBOLS = tuple(f"FL{n:02d}-USD" for n in range(10))
+
+
+@pytest.fixture
+async def candles(platform_database: PlatformDatabase) -> None:
+    for symbol in SYMBOLS:
+        await store(platform_database, symbol, wave(260))
+
+
+async def start(functions: Functions, broker: Broker, tenant: TenantId) -> tuple[str, list[Event]]:
+    api = functions.caller("agents", tenant)
+    change = {"agents": [{"agent": "technical", "weight": "1"}]}
+    assert (await api.post("/agents/config", json=change)).status_code == 200
+    accepted = (await api.post("/agents/run", json={"symbols": list(SYMBOLS)})).json()
+    asked = await broker.wait_for("signal.requested", count=len(SYMBOLS), tenant_id=tenant)
+    return accepted["run_id"], asked
+
+
+@pytest.mark.usefixtures("candles")
+@pytest.mark.parametrize(("seed", "copies"), [(1, 1), (2, 2), (3, 3)])
+async def test_run_ends_with_one_consensus_per_symbol_however_events_are_delivered(
+    functions: Functions, broker: Broker, tenant: TenantId, seed: int, copies: int
+) -> None:
+    run_id, asked = await start(functions, broker, tenant)
+    carrier = Carrier(functions, seed=seed, copies=copies)
+
+    await carrier.carry(asked)
+
+    api = functions.caller("agents", tenant)
+    run = (await api.get(f"/agents/runs/{run_id}")).json()
+    assert run["status"] == "done"
+    assert {task["status"] for task in run["agents"]} == {"done"}
+    signals = (await api.get("/agents/signals")).json()["items"]
+    reached = (await api.get("/agents/consensus")).json()["items"]
+    assert sorted(signal["symbol"] for signal in signals) == sorted(SYMBOLS)
+    assert sorted(consensus["symbol"] for consensus in reached) == sorted(SYMBOLS)
+    by_symbol = {signal["symbol"]: signal for signal in signals}
+    for consensus in reached:
+        signal = by_symbol[consensus["symbol"]]
+        assert (consensus["quorum"], consensus["signal"]) == (True, signal["signal"])
+        assert consensus["score"] == signal["score"]
+    replied = [reply for reply in carrier.replies if reply.name == "consensus.reached"]
+    assert {reply.data["id"] for reply in replied} == {consensus["id"] for consensus in reached}
+    assert {reply.extensions["correlationid"] for reply in replied} == {run_id}
+
+
+@pytest.mark.usefixtures("candles")
+async def test_runs_of_several_tenants_do_not_mix(
+    functions: Functions, broker: Broker, new_tenant: TenantFactory
+) -> None:
+    tenants = [await new_tenant() for _ in range(3)]
+    started = [await start(functions, broker, tenant) for tenant in tenants]
+
+    await Carrier(functions, seed=4).carry(event for _, asked in started for event in asked)
+
+    for tenant, (run_id, _) in zip(tenants, started, strict=True):
+        api = functions.caller("agents", tenant)
+        reached = (await api.get("/agents/consensus")).json()["items"]
+        assert {consensus["run_id"] for consensus in reached} == {run_id}
+        assert len(reached) == len(SYMBOLS)
+
+
+async def test_refreshed_market_data_can_be_asked_about_at_once(
+    functions: Functions, broker: Broker, tenant: TenantId
+) -> None:
+    request = functions.event(
+        "market.refresh.requested",
+        {"requested_at": "2026-01-01T00:00:00Z", "symbols": ["BTC-USDT"]},
+    )
+    await Carrier(functions, seed=5).carry([request])
+    updated = [event for event in broker.events if event.type == event_type("market.candles.updated")]
+    assert "1d" in {event.data["interval"] for event in updated}
+
+    api = functions.caller("agents", tenant)
+    accepted = (await api.post("/agents/run", json={"symbols": ["BTC-USDT"], "interval": "1h"})).json()
+    await Carrier(functions, seed=5).carry(await broker.wait_for("signal.requested", tenant_id=tenant))
+
+    run = (await api.get(accepted["status_url"])).json()
+    assert (run["status"], run["agents"][0]["status"]) == ("done", "done")
+    [signal] = (await api.get("/agents/signals")).json()["items"]
+    assert {item["source"] for item in signal["inputs"]} == {"simulated"}
+    candles = (
+        await functions.caller("market", tenant).get(
+            "/market/BTC-USDT/candles", params={"interval": "1h", "limit": 1}
+        )
+    ).json()
+    figures = {item["name"]: item["value"] for item in signal["inputs"]}
+    assert figures["close"] == float(candles["items"][0]["close"])
+
+
+@pytest.mark.usefixtures("candles")
+async def test_a_run_of_ten_symbols_takes_seconds_at_most(
+    functions: Functions, broker: Broker, tenant: TenantId
+) -> None:
+    _, asked = await start(functions, broker, tenant)
+
+    started = time.perf_counter()
+    await Carrier(functions, seed=6).carry(asked)
+
+    assert time.perf_counter() - started < 10
