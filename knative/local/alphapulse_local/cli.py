@@ -45,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--log-level", type=str.upper, choices=("DEBUG", "INFO", "WARNING", "ERROR"))
 
+    up.add_argument(
+        "--stop-with-stdin", action="store_true", help="stop when standard input closes (for programs)"
+    )
+
     command.add_parser("down", parents=[common], help="stop the platform, wherever it was started")
     show = command.add_parser("status", parents=[common], help="show functions, components and the broker")
     show.add_argument("--json", action="store_true", help="print the document instead of tables")

@@ -47,7 +47,7 @@ def up(arguments: argparse.Namespace) -> int:
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(Platform(options, console, os.environ)))
+            runner.run(_run(Platform(options, console, os.environ), with_stdin=arguments.stop_with_stdin))
     except (PortInUse, AlreadyRunning) as error:
         console.fail(str(error))
         return REFUSED
@@ -145,9 +145,12 @@ def new_function(arguments: argparse.Namespace) -> int:
     return create(arguments.root, arguments.name, event=arguments.event)
 
 
-async def _run(platform: Any) -> None:
+async def _run(platform: Any, *, with_stdin: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
+    if with_stdin:
+        # The other end of the pipe is closed by the kernel, however its owner ends.
+        loop.add_reader(sys.stdin.fileno(), stop.set)
     await platform.run(stop)

@@ -77,8 +77,11 @@ class Function:
         self._cancel_idle_timer()
         self.in_flight += 1
         try:
-            async with self._slots:
+            await self._take_slot()
+            try:
                 yield await self._address()
+            finally:
+                self._slots.release()
         finally:
             self.in_flight -= 1
             self._arm_idle_timer()
@@ -118,6 +121,15 @@ class Function:
             "restarts": self.restarts,
             "last_exit": self.last_exit,
         }
+
+    async def _take_slot(self) -> None:
+        """Wait for one of the `containerConcurrency` places, no longer than a request may take."""
+        try:
+            async with asyncio.timeout(self.manifest.timeout_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            limit = self.manifest.container_concurrency
+            raise FunctionUnavailable(f"{self.name} is busy with {limit} requests") from error
 
     async def _address(self) -> str:
         loop = asyncio.get_running_loop()

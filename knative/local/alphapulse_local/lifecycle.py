@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class Platform:
             self._manifests.schedules, broker_url=broker.url, session=session, reporter=self._console
         )
         await self._ready()
-        await stack.enter_async_context(_running(schedules.run()))
+        await stack.enter_async_context(_running(schedules.run(), self._console))
 
     def _new_broker(self, backing: Backing) -> Broker:
         return Broker(
@@ -239,8 +239,14 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def _running(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
+async def _running(work: Coroutine[Any, Any, None], console: Console) -> AsyncIterator[None]:
+    async def guarded() -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it was, the operator must hear of it
+            console.warn(f"schedules ended: {error!r}; restart the platform once the cause is mended")
+
+    task = asyncio.create_task(guarded())
     try:
         yield
     finally:

@@ -60,7 +60,7 @@ class RunningPlatform:
         self.url = ""
         self.internal_url = ""
         self._environment = {**os.environ, **(environment or {})}
-        self._command = [sys.executable, "-m", "alphapulse_local", "up"]
+        self._command = [sys.executable, "-m", "alphapulse_local", "up", "--stop-with-stdin"]
         self._command += ["--port", str(port), "--state-dir", str(self.state.path)]
         if warm:
             self._command.append("--warm")
@@ -85,7 +85,8 @@ class RunningPlatform:
         with self.console.open("ab") as output:
             self.process = subprocess.Popen(
                 self._command,
-                stdin=subprocess.DEVNULL,
+                # Should this process be killed, the pipe closes and the platform stops.
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=REPOSITORY,
@@ -106,13 +107,16 @@ class RunningPlatform:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout_seconds)
+        status = self.process.wait(timeout_seconds)
+        self._close_stdin()
+        return status
 
     def kill(self) -> None:
         """`kill -9` the platform's own process."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            self._close_stdin()
 
     def status(self) -> dict[str, Any]:
         """Return the status document."""
@@ -157,6 +161,10 @@ class RunningPlatform:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _close_stdin(self) -> None:
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
 
     def _found(self) -> bool:
         running = self.state.running() or {}

@@ -215,3 +215,20 @@ async def test_container_concurrency_bounds_what_runs_at_once(
     await asyncio.gather(ask(), ask(), ask())
 
     assert time.monotonic() - began >= 0.6
+
+
+async def test_request_that_finds_no_place_in_time_is_503(
+    laptop: OpenLaptop, manifest: FunctionManifest
+) -> None:
+    platform = await laptop(replace(manifest, container_concurrency=1, timeout_seconds=1))
+    async with platform.client.get(platform.url + "/echo/a") as answer:
+        await answer.read()
+
+    async def ask() -> int:
+        async with platform.client.get(platform.url + "/echo/slow?seconds=20") as answer:
+            return answer.status
+
+    statuses = await asyncio.gather(ask(), ask(), ask())
+
+    assert set(statuses) <= {503, 504}
+    assert 504 in statuses

@@ -1,7 +1,6 @@
 """The whole platform: what it starts, what it leaves behind, and what it says when it cannot start."""
 
 import json
-import os
 import signal
 import socket
 import stat
@@ -223,16 +222,29 @@ def test_status_shows_functions_and_components(platform: RunningPlatform) -> Non
     assert platform.url in shown.stdout
 
 
-def test_interrupt_during_the_start_leaves_no_process(repository: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        up_command(repository, tmp_path),
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+def close_input(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+@pytest.mark.parametrize("stop", [interrupt, close_input])
+def test_stop_during_the_start_leaves_no_process(
+    repository: Path, tmp_path: Path, stop: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
+    with subprocess.Popen(
+        [*up_command(repository, tmp_path), "--stop-with-stdin"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
-    wait_for((tmp_path / "run" / "postgres.json").exists)
-    processes = psutil.Process(process.pid).children(recursive=True)
+    ) as process:
+        wait_for((tmp_path / "run" / "postgres.json").exists)
+        processes = psutil.Process(process.pid).children(recursive=True)
 
-    os.kill(process.pid, signal.SIGINT)
+        stop(process)
 
-    assert process.wait(30) == 0
-    assert all_gone(processes)
+        assert process.wait(30) == 0
+        assert all_gone(processes)
