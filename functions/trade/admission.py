@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from alphapulse.domain.instruments import Instrument, InvalidSymbol, Symbol
 from alphapulse.domain.limits import RiskLimits, default_limits
-from alphapulse.domain.money import ZERO, at_par_with_usd, decimal_text, exact
+from alphapulse.domain.money import ZERO, at_par_with_usd, decimal_text, exact, quantise
 from alphapulse.domain.orders import OrderType, Side, TimeInForce
 from alphapulse.domain.pretrade import Exposure, ProposedOrder, check_limits
 from alphapulse.domain.quotes import PriceQuote
@@ -47,6 +47,11 @@ class Draft:
     def reference_price(self) -> Decimal:
         """The limit price, or the last price of a market order."""
         return self.last.price if self.price is None else self.price
+
+    def cost(self, venue: Venue) -> Decimal:
+        """The most a buy may cost with fees, in the quote currency."""
+        with exact():
+            return quantise(self.quantity * self.reference_price * (1 + venue.cost_rate))
 
     @property
     def proposed(self) -> ProposedOrder:
@@ -128,7 +133,7 @@ def _check_cash(order: Draft, account: Account, *, venue: Venue, limits: RiskLim
     currency = cash_currency(order.symbol)
     balance = account.balance(venue.name, currency)
     with exact():
-        cost = order.quantity * order.reference_price * (1 + venue.cost_rate)
+        cost = order.cost(venue)
         free = ZERO if balance is None else balance.amount - balance.reserved
         # Leverage above 1 is cash lent against the equity.
         available = free + max(limits.max_leverage - 1, ZERO) * max(equity, ZERO)

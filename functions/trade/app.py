@@ -15,6 +15,7 @@ from alphapulse.runtime.http import (
     tenant_router,
 )
 from alphapulse.runtime.resources import Resources
+from alphapulse.trading.settlement import load_trade
 from alphapulse.trading.venues import Venues
 from functions.trade import cancellation, listing, placement
 from functions.trade.placement import Key
@@ -66,7 +67,7 @@ async def trades(
 @reads.get("/trades/{trade_id}", response_model=TradeView)
 async def trade(trade_id: str, work: Work) -> dict[str, Any]:
     """Return one order with its executions."""
-    return await listing.trade(work, listing.trade_id_of(trade_id))
+    return (await load_trade(work, listing.trade_id_of(trade_id))).to_json()
 
 
 @steps.delete("/trades/{trade_id}", response_model=TradeView)

@@ -15,20 +15,6 @@ from alphapulse.trading.trades import Trade
 sql = queries.load(__file__)
 
 
-async def trade(work: TenantWork, trade_id: uuid.UUID) -> dict[str, Any]:
-    """Return one order.
-
-    Raises
-    ------
-    NotFound
-        There is none of this tenant.
-    """
-    row = await sql.trade(work.session, tenant_id=work.tenant_id.value, trade_id=trade_id)
-    if row is None:
-        raise NotFound("there is no such trade")
-    return Trade.from_row(row).to_json()
-
-
 async def trades(
     work: TenantWork, *, symbol: str | None, status: OrderStatus | None, limit: int, cursor: str | None
 ) -> dict[str, Any]:

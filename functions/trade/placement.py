@@ -14,13 +14,15 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from alphapulse.data import idempotency, queries
+from alphapulse.domain.money import ZERO
 from alphapulse.domain.orders import Side, client_order_id
 from alphapulse.domain.quotes import PriceQuote
+from alphapulse.runtime.errors import FunctionError
 from alphapulse.runtime.http import replay_of
 from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.trading import dispatch
 from alphapulse.trading.account import load_account
-from alphapulse.trading.settlement import cash_currency, load_trade, lock_account, reserve_cash, settle
+from alphapulse.trading.settlement import cash_currency, load_trade, lock_account, settle
 from alphapulse.trading.trades import Trade
 from alphapulse.trading.venues import Venues
 from alphapulse.venues.protocol import Venue
@@ -56,7 +58,7 @@ class _QuotesMissing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Committed:
+class Committed:
     """An order in the database; `fresh` if this very request put it there, so that it may send it."""
 
     trade: Trade
@@ -72,8 +74,12 @@ async def place(scope: Scope, venues: Venues, request: OrderRequest, *, key: Key
         A refusal of `functions.trade.refusals`; nothing was stored.
     """
     venue = venues.account(request.exchange, scope.tenant_id)
-    order = await admission.draft(venue, request)
-    committed = await _commit(scope, venue, order, key)
+    try:
+        order = await admission.draft(venue, request)
+    except FunctionError as refusal:
+        # What was answered before stays the answer, whatever has become of symbol or price.
+        return await _first_answer(scope, key, refusal)
+    committed = await Placement(scope, venue, order, key).commit()
     if isinstance(committed, Response):
         return committed
     outcome: dispatch.Outcome | None = None
@@ -91,34 +97,17 @@ async def place(scope: Scope, venues: Venues, request: OrderRequest, *, key: Key
     return Response(body, status_code=_CREATED, media_type="application/json")
 
 
-async def _commit(scope: Scope, venue: Venue, order: Draft, key: Key | None) -> _Committed | Response:
-    """Claim the key and commit the order; wait while another request with the key is at work."""
-    quotes = {order.symbol: order.last.quote}
-    rounds, pause = 0, _FIRST_POLL_SECONDS
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            async with scope.transaction() as work:
-                claim = await _claim(work, key)
-                if not isinstance(claim, idempotency.InProgress):
-                    replay = replay_of(claim)
-                    return replay or await _admit(
-                        work, venue, order, key, quotes=quotes, complete=rounds == _MOST_QUOTE_ROUNDS
-                    )
-        except _QuotesMissing as missing:
-            rounds += 1
-            found = await venue.tickers(sorted(missing.symbols))
-            quotes |= {symbol: ticker.quote for symbol, ticker in found.items()}
-            continue
-        if time.monotonic() > deadline:
-            raise RequestInProgress("the first request with this Idempotency-Key is still running")
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_POLL_SECONDS)
-
-
-async def _claim(work: TenantWork, key: Key | None) -> idempotency.Claim:
+async def _first_answer(scope: Scope, key: Key | None, refusal: FunctionError) -> Response:
     if key is None:
-        return idempotency.Fresh()
+        raise refusal
+    async with scope.transaction() as work:
+        replay = replay_of(await _claim(work, key))
+        if replay is not None:
+            return replay
+        raise refusal  # and the claim is rolled back
+
+
+async def _claim(work: TenantWork, key: Key) -> idempotency.Claim:
     return await idempotency.claim(
         work.session,
         key.text,
@@ -128,56 +117,105 @@ async def _claim(work: TenantWork, key: Key | None) -> idempotency.Claim:
     )
 
 
-async def _admit(
-    work: TenantWork,
-    venue: Venue,
-    order: Draft,
-    key: Key | None,
-    *,
-    quotes: dict[str, PriceQuote],
-    complete: bool,
-) -> _Committed:
-    await lock_account(work, venue.name)
-    if key is not None and (earlier := await _earlier(work, key)) is not None:
-        return _Committed(earlier, fresh=False)
-    account = await load_account(work.session, now=work.now)
-    missing = account.exposed_symbols - quotes.keys()
-    if missing and order.side is Side.BUY and not complete:
-        raise _QuotesMissing(missing)
-    tier = work.principal.tier
-    admission.check_account(order, account, venue=venue, quotes=quotes, tier=tier, now=work.now)
-    return _Committed(await _insert(work, venue, order, key), fresh=True)
+class Placement:
+    """One request's way to a committed order."""
 
+    def __init__(self, scope: Scope, venue: Venue, order: Draft, key: Key | None) -> None:
+        self._scope = scope
+        self._venue = venue
+        self._order = order
+        self._key = key
+        self._quotes: dict[str, PriceQuote] = {order.symbol: order.last.quote}
+        self._quote_rounds = 0
+        tenant = scope.tenant_id.value
+        self._client_order_id = str(uuid7()) if key is None else client_order_id(tenant, key.text)
 
-async def _earlier(work: TenantWork, key: Key) -> Trade | None:
-    trade_id = await sql.trade_of_client_order_id(
-        work.session,
-        tenant_id=work.tenant_id.value,
-        client_order_id=client_order_id(work.tenant_id.value, key.text),
-    )
-    return None if trade_id is None else await load_trade(work, trade_id)
+    async def commit(self) -> Committed | Response:
+        """Claim the key and commit the order; wait while another request with the key is at work."""
+        pause, deadline = _FIRST_POLL_SECONDS, time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                async with self._scope.transaction() as work:
+                    done = await self._attempt(work)
+            except _QuotesMissing as missing:
+                await self._fetch(missing.symbols)
+                continue
+            if done is not None:
+                return done
+            if time.monotonic() > deadline:
+                raise RequestInProgress("the first request with this Idempotency-Key is still running")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_POLL_SECONDS)
 
+    async def _attempt(self, work: TenantWork) -> Committed | Response | None:
+        """Return None when another request with the key is at work."""
+        if self._key is not None:
+            claim = await _claim(work, self._key)
+            if isinstance(claim, idempotency.InProgress):
+                return None
+            replay = replay_of(claim)
+            if replay is not None:
+                return replay
+            if isinstance(claim, idempotency.Fresh) and claim.taken_over:
+                earlier = await self._earlier(work)
+                if earlier is not None:
+                    return earlier
+        return await self._admit(work)
 
-async def _insert(work: TenantWork, venue: Venue, order: Draft, key: Key | None) -> Trade:
-    trade_id, now = uuid7(), work.now
-    await sql.insert_trade(
-        work.session,
-        tenant_id=work.tenant_id.value,
-        trade_id=trade_id,
-        client_order_id=str(trade_id) if key is None else client_order_id(work.tenant_id.value, key.text),
-        exchange=venue.name,
-        symbol=order.symbol,
-        side=order.side.value,
-        type=order.type.value,
-        time_in_force=order.time_in_force.value,
-        quantity=order.quantity,
-        price=order.price,
-        reference_price=order.reference_price,
-        fee_currency=order.symbol.partition("-")[2],
-        created_by=work.principal.user_id,
-        now=now,
-    )
-    await reserve_cash(work, venue=venue, currency=cash_currency(order.symbol))
-    trade = await load_trade(work, trade_id)
-    await work.emit("trade.submitted", trade.to_json(), correlation_id=str(trade.id))
-    return trade
+    async def _admit(self, work: TenantWork) -> Committed:
+        await lock_account(work, self._venue.name)
+        account = await load_account(work.session, now=work.now)
+        missing = account.exposed_symbols - self._quotes.keys()
+        if missing and self._order.side is Side.BUY and self._quote_rounds < _MOST_QUOTE_ROUNDS:
+            raise _QuotesMissing(missing)
+        admission.check_account(
+            self._order,
+            account,
+            venue=self._venue,
+            quotes=self._quotes,
+            tier=work.principal.tier,
+            now=work.now,
+        )
+        trade = await self._insert(work)
+        if trade is None:
+            # The key was claimed before, so long ago that its first answer is forgotten.
+            earlier = await self._earlier(work)
+            if earlier is None:
+                raise RequestInProgress("the first request with this Idempotency-Key is still running")
+            return earlier
+        await work.emit("trade.submitted", trade.to_json(), correlation_id=str(trade.id))
+        return Committed(trade, fresh=True)
+
+    async def _earlier(self, work: TenantWork) -> Committed | None:
+        trade_id = await sql.trade_of_client_order_id(
+            work.session, tenant_id=work.tenant_id.value, client_order_id=self._client_order_id
+        )
+        return None if trade_id is None else Committed(await load_trade(work, trade_id), fresh=False)
+
+    async def _insert(self, work: TenantWork) -> Trade | None:
+        order = self._order
+        row = await sql.insert_trade(
+            work.session,
+            tenant_id=work.tenant_id.value,
+            trade_id=uuid7(),
+            client_order_id=self._client_order_id,
+            exchange=self._venue.name,
+            symbol=order.symbol,
+            side=order.side.value,
+            type=order.type.value,
+            time_in_force=order.time_in_force.value,
+            quantity=order.quantity,
+            price=order.price,
+            reference_price=order.reference_price,
+            fee_currency=order.symbol.partition("-")[2],
+            currency=cash_currency(order.symbol),
+            cost=order.cost(self._venue) if order.side is Side.BUY else ZERO,
+            created_by=work.principal.user_id,
+            now=work.now,
+        )
+        return None if row is None else Trade.from_row(row)
+
+    async def _fetch(self, symbols: frozenset[str]) -> None:
+        self._quote_rounds += 1
+        found = await self._venue.tickers(sorted(symbols))
+        self._quotes |= {symbol: ticker.quote for symbol, ticker in found.items()}

@@ -6,14 +6,16 @@ that sent the order, a retry of it, a cancellation, or order synchronisation.
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import reduce
+from typing import Any
 
 from uuid_utils.compat import uuid7
 
 from alphapulse.data import queries
-from alphapulse.domain.money import ACCOUNT_CURRENCY, Money, at_par_with_usd, exact
+from alphapulse.domain.money import ACCOUNT_CURRENCY, ZERO, Money, at_par_with_usd, exact
 from alphapulse.domain.orders import Fill, OrderStatus, Side, advance, fold_fills
 from alphapulse.domain.positions import Position, apply_fill
 from alphapulse.runtime.errors import NotFound
@@ -46,17 +48,14 @@ async def lock_account(work: TenantWork, exchange: str) -> None:
 
 
 async def load_trade(work: TenantWork, trade_id: uuid.UUID) -> Trade:
-    """Return a trade, locked until the transaction ends.
+    """Return a trade.
 
     Raises
     ------
     NotFound
         There is none of this tenant.
     """
-    row = await sql.trade_for_update(work.session, tenant_id=work.tenant_id.value, trade_id=trade_id)
-    if row is None:
-        raise NotFound("there is no such trade")
-    return Trade.from_row(row)
+    return Trade.from_row(await _row(work, trade_id))
 
 
 async def unsettled(work: TenantWork) -> list[uuid.UUID]:
@@ -89,8 +88,10 @@ async def settle(work: TenantWork, trade_id: uuid.UUID, outcome: Outcome, *, ven
     Trade
         As it is now; unchanged when it was final before.
     """
+    # All changes of an account's orders happen under its lock, so the row itself needs none.
     await lock_account(work, venue.name)
-    before = await load_trade(work, trade_id)
+    row = await _row(work, trade_id)
+    before = Trade.from_row(row)
     if before.status.is_final:
         return before
     after = _after(before, outcome, work.now)
@@ -99,25 +100,12 @@ async def settle(work: TenantWork, trade_id: uuid.UUID, outcome: Outcome, *, ven
         return before
     if after.status is not before.status or fills:
         advance(before.status, after.status)
-    await _book(work, after, fills)
+    position = reduce(_filled(after.side), fills, _position(row))
     venue_order_id = outcome.venue_order_id if isinstance(outcome, VenueOrder) else None
-    await _update(work, after, venue_order_id)
-    await reserve_cash(work, venue=venue, currency=cash_currency(after.symbol))
+    await _book(work, after, fills, position=position, venue=venue, venue_order_id=venue_order_id)
     await _announce(work, after)
     work.after_commit(lambda: work.scope.cache.drop("portfolio"))
     return after
-
-
-async def reserve_cash(work: TenantWork, *, venue: Venue, currency: str) -> None:
-    """Set aside what the account's open buys may still cost."""
-    await sql.reserve_cash(
-        work.session,
-        tenant_id=work.tenant_id.value,
-        exchange=venue.name,
-        currency=currency,
-        cost_rate=venue.cost_rate,
-        now=work.now,
-    )
 
 
 def _after(trade: Trade, outcome: Outcome, now: dt.datetime) -> Trade:
@@ -148,97 +136,92 @@ def _after_answer(trade: Trade, order: VenueOrder, now: dt.datetime) -> Trade:
     )
 
 
-async def _book(work: TenantWork, trade: Trade, fills: Sequence[Fill]) -> None:
-    if not fills:
-        return
-    of_symbol = {"tenant_id": work.tenant_id.value, "exchange": trade.exchange, "symbol": trade.symbol}
-    row = await sql.position(work.session, **of_symbol)
-    position = Position(trade.symbol, trade.exchange)
-    if row is not None:
-        position = replace(
+def _position(row: Mapping[str, Any]) -> Position:
+    position = Position(row["symbol"], row["exchange"])
+    if row["held"] is None:
+        return position
+    return replace(
+        position, quantity=row["held"], average_price=row["cost"], realised_pnl=row["realised_pnl"]
+    )
+
+
+def _filled(side: Side) -> Callable[[Position, Fill], Position]:
+    def after(position: Position, fill: Fill) -> Position:
+        return apply_fill(
             position,
-            quantity=row["quantity"],
-            average_price=row["average_price"],
-            realised_pnl=row["realised_pnl"],
-        )
-    for fill in fills:
-        await _insert_execution(work, trade, fill)
-        position = apply_fill(
-            position,
-            side=trade.side,
+            side=side,
             quantity=fill.quantity,
             price=fill.price,
             fee=fill.fee.amount,
             fee_currency=fill.fee.currency,
         )
-        await _move_cash(work, trade, fill)
-    await sql.put_position(
-        work.session,
-        **of_symbol,
-        id=uuid7(),
-        quantity=position.quantity,
-        average_price=position.average_price,
-        realised_pnl=position.realised_pnl,
-        last_price=fills[-1].price,
-        price_as_of=fills[-1].executed_at,
-        now=work.now,
-    )
+
+    return after
 
 
-async def _insert_execution(work: TenantWork, trade: Trade, fill: Fill) -> None:
-    await sql.insert_execution(
-        work.session,
-        tenant_id=work.tenant_id.value,
-        id=uuid7(),
-        trade_id=trade.id,
-        execution_id=fill.execution_id,
-        quantity=fill.quantity,
-        price=fill.price,
-        fee_amount=fill.fee.amount,
-        fee_currency=fill.fee.currency,
-        executed_at=fill.executed_at,
-        now=work.now,
-    )
-
-
-async def _move_cash(work: TenantWork, trade: Trade, fill: Fill) -> None:
-    quote = trade.symbol.partition("-")[2]
+def _cash_change(trade: Trade, fills: Sequence[Fill]) -> Decimal:
+    quote, change = trade.symbol.partition("-")[2], ZERO
     with exact():
-        notional = fill.quantity * fill.price
-        change = -notional if trade.side is Side.BUY else notional
-        if fill.fee.currency == quote:
-            # A fee in the base currency has changed the position instead.
-            change -= fill.fee.amount
-    await _add_cash(work, trade, change)
+        for fill in fills:
+            notional = fill.quantity * fill.price
+            change += -notional if trade.side is Side.BUY else notional
+            if fill.fee.currency == quote:
+                # A fee in the base currency has changed the position instead.
+                change -= fill.fee.amount
+    return change
 
 
-async def _add_cash(work: TenantWork, trade: Trade, change: Decimal) -> None:
-    await sql.add_cash(
-        work.session,
-        tenant_id=work.tenant_id.value,
-        id=uuid7(),
-        exchange=trade.exchange,
-        currency=cash_currency(trade.symbol),
-        change=change,
-        now=work.now,
-    )
-
-
-async def _update(work: TenantWork, trade: Trade, venue_order_id: str | None) -> None:
-    await sql.update_trade(
+async def _book(
+    work: TenantWork,
+    trade: Trade,
+    fills: Sequence[Fill],
+    *,
+    position: Position,
+    venue: Venue,
+    venue_order_id: str | None,
+) -> None:
+    await sql.book(
         work.session,
         tenant_id=work.tenant_id.value,
         trade_id=trade.id,
+        exchange=trade.exchange,
+        symbol=trade.symbol,
+        ids=[uuid7() for _ in fills],
+        execution_ids=[fill.execution_id for fill in fills],
+        quantities=[fill.quantity for fill in fills],
+        prices=[fill.price for fill in fills],
+        fee_amounts=[fill.fee.amount for fill in fills],
+        fee_currencies=[fill.fee.currency for fill in fills],
+        executed_at=[fill.executed_at for fill in fills],
+        position_id=uuid7(),
+        held=position.quantity,
+        cost=position.average_price,
+        realised_pnl=position.realised_pnl,
+        last_price=fills[-1].price if fills else None,
+        price_as_of=fills[-1].executed_at if fills else None,
         status=trade.status.value,
         filled_quantity=trade.filled_quantity,
         average_price=trade.average_price,
         fee_amount=trade.fee.amount,
         fee_currency=trade.fee.currency,
-        exchange_order_id=venue_order_id,
         reason=trade.reason,
-        closed=trade.status.is_final,
+        exchange_order_id=venue_order_id,
+        final=trade.status.is_final,
+        balance_id=uuid7(),
+        currency=cash_currency(trade.symbol),
+        change=_cash_change(trade, fills),
+        cost_rate=venue.cost_rate,
         now=trade.updated_at,
     )
+
+
+async def _row(work: TenantWork, trade_id: uuid.UUID) -> Mapping[str, Any]:
+    row: Mapping[str, Any] | None = await sql.trade(
+        work.session, tenant_id=work.tenant_id.value, trade_id=trade_id
+    )
+    if row is None:
+        raise NotFound("there is no such trade")
+    return row
 
 
 async def _announce(work: TenantWork, trade: Trade) -> None:

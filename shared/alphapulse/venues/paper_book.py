@@ -49,11 +49,12 @@ class PaperBook:
         now: dt.datetime,
     ) -> VenueOrder:
         """Enter an order with its fill, or return the one that its client order id names already."""
+        order_id, fill_id = uuid7(), uuid7()
         async with self._database.tenant(self._tenant_id) as session:
             placed = await sql.insert_order(
                 session,
                 tenant_id=self._tenant_id.value,
-                order_id=uuid7(),
+                order_id=order_id,
                 client_order_id=order.client_order_id,
                 symbol=order.symbol,
                 side=order.side.value,
@@ -67,11 +68,21 @@ class PaperBook:
                 fee_amount=fill.fee if fill else ZERO,
                 fee_currency=_quote(order.symbol),
                 reason=reason,
+                fill_id=fill_id,
                 now=now,
             )
-            if placed is not None and fill is not None:
-                await self._insert_fill(session, placed["id"], order.symbol, fill, at=now, liquidity="taker")
-            return await self._read(session, order.client_order_id)
+            if placed is None:
+                return await self._read(session, order.client_order_id)
+        return VenueOrder(
+            client_order_id=order.client_order_id,
+            venue_order_id=str(order_id),
+            symbol=order.symbol,
+            side=order.side,
+            quantity=order.quantity,
+            status=status,
+            fills=[] if fill is None else [_taken(fill, fill_id, order.symbol, now)],
+            reason=reason,
+        )
 
     async def find(self, client_order_id: str) -> VenueOrder | None:
         """Return an order by client order id, or None."""
@@ -128,7 +139,7 @@ class PaperBook:
                 now=now,
             )
             if closed is not None:
-                await self._insert_fill(session, order.id, order.symbol, fill, at=at, liquidity="maker")
+                await self._insert_fill(session, order, fill, at=at)
 
     async def cancel(self, client_order_id: str, *, now: dt.datetime) -> VenueOrder | None:
         """Cancel an order if it rests; return it as it then is, or None when there is none."""
@@ -158,25 +169,17 @@ class PaperBook:
         return totals
 
     async def _insert_fill(
-        self,
-        session: TenantSession,
-        order_id: uuid.UUID,
-        symbol: str,
-        fill: PaperFill,
-        *,
-        at: dt.datetime,
-        liquidity: str,
+        self, session: TenantSession, order: Resting, fill: PaperFill, *, at: dt.datetime
     ) -> None:
         await sql.insert_fill(
             session,
             tenant_id=self._tenant_id.value,
             fill_id=uuid7(),
-            order_id=order_id,
+            order_id=order.id,
             quantity=fill.quantity,
             price=fill.price,
             fee_amount=fill.fee,
-            fee_currency=_quote(symbol),
-            liquidity=liquidity,
+            fee_currency=_quote(order.symbol),
             filled_at=at,
         )
 
@@ -204,6 +207,16 @@ class PaperBook:
 
 def _quote(symbol: str) -> str:
     return symbol.partition("-")[2]
+
+
+def _taken(fill: PaperFill, fill_id: uuid.UUID, symbol: str, now: dt.datetime) -> Fill:
+    return Fill(
+        execution_id=str(fill_id),
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=Money(fill.fee, _quote(symbol)),
+        executed_at=now,
+    )
 
 
 def _fill(row: Mapping[str, Any]) -> Fill:

@@ -1,15 +1,23 @@
 -- name: insert_order^
--- Returns nothing when the client order id is taken: a repeated order is the first one again.
-INSERT INTO paper_orders (tenant_id, id, client_order_id, symbol, side, type, time_in_force, quantity, price,
-    status, filled_quantity, average_price, fee_amount, fee_currency, reason, matched_until, created_at, updated_at)
-VALUES (:tenant_id, :order_id, :client_order_id, :symbol, :side, :type, :time_in_force, :quantity, :price,
-    :status, :filled_quantity, :average_price, :fee_amount, :fee_currency, :reason, :now, :now, :now)
-ON CONFLICT (tenant_id, client_order_id) DO NOTHING
-RETURNING id;
+-- With its fill, if it has one. Returns nothing when the client order id is taken: a repeated order is the
+-- first one again.
+WITH placed AS (
+    INSERT INTO paper_orders (tenant_id, id, client_order_id, symbol, side, type, time_in_force, quantity, price,
+        status, filled_quantity, average_price, fee_amount, fee_currency, reason, matched_until, created_at, updated_at)
+    VALUES (:tenant_id, :order_id, :client_order_id, :symbol, :side, :type, :time_in_force, :quantity, :price,
+        :status, :filled_quantity, :average_price, :fee_amount, :fee_currency, :reason, :now, :now, :now)
+    ON CONFLICT (tenant_id, client_order_id) DO NOTHING
+    RETURNING id, filled_quantity, average_price, fee_amount, fee_currency
+), filled AS (
+    INSERT INTO paper_fills (tenant_id, id, order_id, quantity, price, fee_amount, fee_currency, liquidity, filled_at)
+    SELECT :tenant_id, :fill_id, id, filled_quantity, average_price, fee_amount, fee_currency, 'taker', :now
+    FROM placed WHERE filled_quantity > 0
+)
+SELECT id FROM placed;
 
 -- name: insert_fill!
 INSERT INTO paper_fills (tenant_id, id, order_id, quantity, price, fee_amount, fee_currency, liquidity, filled_at)
-VALUES (:tenant_id, :fill_id, :order_id, :quantity, :price, :fee_amount, :fee_currency, :liquidity, :filled_at);
+VALUES (:tenant_id, :fill_id, :order_id, :quantity, :price, :fee_amount, :fee_currency, 'maker', :filled_at);
 
 -- name: order_by_client_id^
 SELECT id, client_order_id, symbol, side, quantity, status, reason

@@ -18,7 +18,7 @@ from alphapulse.trading.trades import Trade
 from alphapulse.trading.venues import Venues
 from functions.trade import admission, placement
 from functions.trade.schemas import OrderRequest
-from tests.function.conftest import Broker, Clock, Functions
+from tests.function.conftest import Broker, Clock, Functions, Market
 
 MARKET_BUY = {"symbol": "BTC-USDT", "side": "buy", "type": "market", "quantity": "0.01"}
 KEY = {"Idempotency-Key": "order-1"}
@@ -46,6 +46,21 @@ async def test_repeated_request_gets_the_first_answer_again(
     assert again.content == first.content
     assert again.headers["idempotent-replayed"] == "true"
     assert await _counts(app_database, tenant) == (1, 1, 1)
+
+
+async def test_first_answer_is_repeated_also_when_the_order_could_no_longer_be_placed(
+    functions: Functions, tenant: TenantId, market: Market
+) -> None:
+    trader = functions.caller("trade", tenant)
+    first = await trader.post("/trades", json=MARKET_BUY, headers=KEY)
+    (market.directory / "BTC-USDT_1m.csv").unlink()
+    await market.forget("BTC-USDT")
+
+    again = await trader.post("/trades", json=MARKET_BUY, headers=KEY)
+    other = await trader.post("/trades", json=MARKET_BUY, headers={"Idempotency-Key": "order-2"})
+
+    assert again.content == first.content
+    assert other.status_code == 503
 
 
 async def test_fifty_requests_at_once_are_one_order_with_one_answer(
@@ -96,6 +111,20 @@ async def test_refused_order_leaves_its_key_free(
     assert await _counts(app_database, tenant) == (1, 1, 1)
 
 
+async def test_key_whose_answer_was_forgotten_places_no_second_order(
+    functions: Functions, tenant: TenantId, app_database: Database
+) -> None:
+    trader = functions.caller("trade", tenant)
+    first = await trader.post("/trades", json=MARKET_BUY, headers=KEY)
+    async with app_database.tenant(tenant) as session:
+        await session.execute("DELETE FROM idempotency_keys")
+
+    again = await trader.post("/trades", json=MARKET_BUY, headers=KEY)
+
+    assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
+    assert await _counts(app_database, tenant) == (1, 1, 1)
+
+
 async def test_without_a_key_each_request_is_an_order(
     functions: Functions, tenant: TenantId, app_database: Database
 ) -> None:
@@ -126,7 +155,7 @@ class Crash:
         )
         key = await self._key(body, headers)
         order = await admission.draft(self.venue, OrderRequest.model_validate(body))
-        committed = await placement._commit(scope, self.venue, order, key)
+        committed = await placement.Placement(scope, self.venue, order, key).commit()
         assert not isinstance(committed, Response)
         return committed.trade
 

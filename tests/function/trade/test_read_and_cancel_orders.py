@@ -239,7 +239,9 @@ async def test_other_tenants_trade_is_404_and_untouched(
     assert (await trader.get(f"/trades/{placed['id']}")).json()["status"] == "open"
 
 
-@pytest.mark.parametrize("trade_id", ["1", "not-a-uuid", "0197c9d2-0000-7000-8000-000000000001", "%27;--", "{}"])
+@pytest.mark.parametrize(
+    "trade_id", ["1", "not-a-uuid", "0197c9d2-0000-7000-8000-000000000001", "%27;--", "{}"]
+)
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_unknown_id_is_404(trader: httpx.AsyncClient, method: str, trade_id: str) -> None:
     answer = await trader.request(method, f"/trades/{trade_id}")
