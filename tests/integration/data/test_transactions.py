@@ -233,7 +233,8 @@ async def test_the_pool_recovers_from_a_restart_of_the_server(
 
 
 @pytest.mark.parametrize(
-    "value", ["x'; RESET ROLE; --", "", None, 1, b"1" * 16, "{" + str(uuid.uuid4()) + "}"]
+    "value",
+    ["x'; RESET ROLE; --", "", None, 1, b"1" * 16, uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"],
 )
 async def test_only_a_tenant_id_opens_a_tenant_transaction(app_database: Database, value: object) -> None:
     with pytest.raises(TypeError):
