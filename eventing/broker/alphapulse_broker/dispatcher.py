@@ -22,6 +22,9 @@ from alphapulse_broker.triggers import Resolver, TriggerTable
 
 _LOGGER = structlog.get_logger("broker.dispatcher")
 
+# Where abandoned entries had to wait for room, the next look comes after this part of the interval.
+_SOONER = 0.05
+
 
 def consumer_name() -> str:
     """Return a name no other process has had: a restarted one must not pass for its predecessor."""
@@ -53,6 +56,7 @@ class Dispatcher:
         )
         self._lanes: dict[str, Lane] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
+        self._rescue_soon = False
         self._ending: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         agent.on_change = self._adopt
@@ -63,7 +67,7 @@ class Dispatcher:
             heartbeat = self._start(self._every(self._settings.heartbeat_seconds, self._heartbeat))
             clockwork = [
                 self._start(self._every(self._settings.promote_seconds, self._promote)),
-                self._start(self._every(self._settings.claim_every_seconds, self._rescue)),
+                self._start(self._rescue_for_ever()),
             ]
             try:
                 await self.failed
@@ -93,7 +97,8 @@ class Dispatcher:
                 continue
             lane = self._lanes[trigger.name] = Lane(trigger, self._parts)
             self._readers[trigger.name] = self._start(lane.run())
-            self._start(self._tolerate(lane.rescue))
+        # Not at the next turn: what a predecessor handed back at its stop waits for nobody else.
+        self._start(self._tolerate(self._rescue))
         gone = [name for name in self._lanes if name not in table.by_name]
         if gone:
             task = self._start(self._stop_lanes(gone))
@@ -125,9 +130,17 @@ class Dispatcher:
         for lane in list(self._lanes.values()):
             await lane.heartbeat()
 
+    async def _rescue_for_ever(self) -> None:
+        while True:
+            self._rescue_soon = False
+            await self._tolerate(self._rescue)
+            seconds = self._settings.claim_every_seconds
+            await asyncio.sleep(seconds * _SOONER if self._rescue_soon else seconds)
+
     async def _rescue(self) -> None:
         for name, lane in list(self._lanes.items()):
-            await lane.rescue()
+            if await lane.rescue():
+                self._rescue_soon = True
             await self._log.forget_ended_consumers(name)
 
     async def _promote(self) -> None:

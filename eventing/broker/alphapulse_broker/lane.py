@@ -59,9 +59,9 @@ class Lane:
         """Read until cancelled."""
         wait = _FIRST_WAIT_SECONDS
         while True:
-            await self._wait_for_room()
+            room = await self._wait_for_room()
             try:
-                entries = await self._read()
+                entries = await self._read(room)
             except LogUnavailable:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
@@ -70,16 +70,19 @@ class Lane:
             for entry in entries:
                 self._admit(entry)
 
-    async def rescue(self) -> None:
-        """Take over entries that another dispatcher left, when there is room for them."""
-        if self._stopping or len(self._held) >= self._settings.read_ahead:
-            return
-        entries = await self._parts.log.claim(self.trigger.name, consumer=self._parts.consumer)
-        if entries:
+    async def rescue(self) -> bool:
+        """Take over what another dispatcher left; tell whether more may wait until there is room."""
+        while not self._stopping:
+            if len(self._held) >= self._settings.read_ahead:
+                return True
+            entries = await self._parts.log.claim(self.trigger.name, consumer=self._parts.consumer)
+            if not entries:
+                return False
             self._parts.metrics.reclaimed.labels(self.trigger.name).inc(len(entries))
             _LOGGER.warning("reclaimed", trigger=self.trigger.name, entries=len(entries))
-        for entry in entries:
-            self._admit(entry)
+            for entry in entries:
+                self._admit(entry)
+        return False
 
     async def heartbeat(self) -> None:
         """Renew the hold on every held entry; forget those that somebody else took meanwhile."""
@@ -109,17 +112,30 @@ class Lane:
             # Not handed back now, they are taken over after the usual silence.
             await self._parts.log.release(self.trigger.name, consumer=self._parts.consumer)
 
-    async def _wait_for_room(self) -> None:
-        while len(self._held) > self._settings.read_ahead // 2:
+    async def _wait_for_room(self) -> int:
+        """Return how many entries may be read, when it is at least one."""
+        while not (room := self._count_room()):
             self._room.clear()
             await self._room.wait()
+        return room
 
-    async def _read(self) -> list[Entry]:
+    def _count_room(self) -> int:
+        held, read_ahead = len(self._held), self._settings.read_ahead
+        # Read in halves, not one by one as deliveries end.
+        if held <= read_ahead // 2:
+            return read_ahead - held
+        if len(self._deliveries) < self._settings.in_flight:
+            # There is capacity, and yet entries wait: those of tenants at their bound. Further on
+            # in the stream there may be others, who must not wait for them.
+            return max(0, min(read_ahead, self._settings.read_ahead_limit - held))
+        return 0
+
+    async def _read(self, count: int) -> list[Entry]:
         try:
             return await self._parts.log.read(
                 self.trigger.name,
                 consumer=self._parts.consumer,
-                count=self._settings.read_ahead - len(self._held),
+                count=count,
                 block_seconds=self._settings.read_block_seconds,
             )
         except GroupMissing:
@@ -154,7 +170,7 @@ class Lane:
             # that happens too often.
             _LOGGER.error("delivery_broke", trigger=self.trigger.name, exc_info=error)
         self._start_deliveries()
-        if len(self._held) <= self._settings.read_ahead // 2:
+        if self._count_room():
             self._room.set()
 
     async def _deliver(self, entry: Entry) -> None:

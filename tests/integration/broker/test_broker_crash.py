@@ -219,3 +219,29 @@ async def test_15_redis_that_hangs_for_a_while_loses_no_accepted_event(own_rig: 
 
     assert set(statuses.values()) == {202, 503}
     assert await own_rig.parked() == []
+
+
+async def test_15_everything_a_dead_dispatcher_held_is_taken_over_whatever_its_number(own_rig: Rig) -> None:
+    await own_rig.start(trigger("work", types="t"))
+    own_rig.kill("dispatcher")
+    own_rig.launch("dispatcher", BROKER_IN_FLIGHT="300", BROKER_READ_AHEAD="300")
+    await own_rig.until_ready(own_rig.dispatcher_port)
+    stuck = asyncio.Event()
+
+    async def hang(_: Delivery) -> web.Response:
+        await stuck.wait()
+        return web.Response(status=204)
+
+    own_rig.sinks.behaviours["work"] = hang
+    ids = [f"e{n}" for n in range(300)]
+    await asyncio.gather(*(own_rig.send(event_id) for event_id in ids))
+    await own_rig.until_delivered("work", *ids)
+    own_rig.kill("dispatcher")
+    stuck.set()
+    own_rig.sinks.behaviours["work"] = accepts
+    own_rig.sinks.deliveries.clear()
+    own_rig.launch("dispatcher", BROKER_READ_AHEAD="20")
+    await own_rig.until_delivered("work", *ids, seconds=10)
+    await own_rig.until_empty("work")
+
+    assert await own_rig.parked() == []

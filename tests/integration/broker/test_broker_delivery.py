@@ -207,6 +207,7 @@ async def test_14_hanging_subscriber_delays_no_other_trigger(rig: Rig) -> None:
 async def test_14_burst_of_one_tenant_leaves_turns_for_another(own_rig: Rig) -> None:
     own_rig.settings["BROKER_IN_FLIGHT"] = "2"
     own_rig.settings["BROKER_TENANT_IN_FLIGHT"] = "1"
+    own_rig.settings["BROKER_READ_AHEAD"] = "8"
     await own_rig.start(trigger("work", types="t"))
 
     async def busy(_: Delivery) -> web.Response:

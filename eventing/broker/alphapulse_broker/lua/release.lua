@@ -8,7 +8,7 @@
 --
 -- Atomicity: the consumer is deleted only in the step that saw it without pending entries,
 -- since deleting it would drop them.
-local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000, ARGV[2])
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 4000, ARGV[2])
 if #pending == 0 then
   redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
   return 0
