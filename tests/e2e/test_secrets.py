@@ -1,0 +1,64 @@
+"""No secret in anything a run wrote: logs, console, status, events in the broker's log, answers."""
+
+from pathlib import Path
+
+import pytest
+
+from alphapulse_local.testing import RunningPlatform
+from tests.e2e.conftest import User
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("platform")]
+
+SHORTEST_SECRET = 16
+
+
+def secrets_of(platform: RunningPlatform) -> dict[str, str]:
+    """Everything the platform keeps as a secret."""
+    found = {}
+    for path in (platform.state.path / "secrets").rglob("*"):
+        if path.is_file():
+            text = path.read_text()
+            # A PEM file is searched for by its key material, any other by its words.
+            for number, word in enumerate(text.replace('"', " ").replace(",", " ").split()):
+                if len(word) >= SHORTEST_SECRET and "---" not in word and not word.endswith(":"):
+                    found[f"{path.name}#{number}"] = word
+    return found
+
+
+def written_by(platform: RunningPlatform) -> dict[str, str]:
+    """What the platform wrote that is not itself a secret store or a database."""
+    files = [platform.console, *(platform.state.path / "logs").rglob("*")]
+    files += (platform.state.path).rglob("*.aof*")
+    return {str(path): path.read_bytes().decode("latin-1") for path in files if Path(path).is_file()}
+
+
+def test_nothing_a_run_wrote_holds_a_secret(platform: RunningPlatform, user: User) -> None:
+    user.follow_technical_alone("1d")
+    user.finished_run(user.run_agents("BTC-USD"))
+    user.post("/trades", {"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.01"})
+    user.http.post("/auth/login", json={"email": user.email, "password": user.password + "x"})
+    user.http.get("/trades", headers={"Authorization": "Bearer " + user.tokens["access_token"] + "x"})
+    secret = secrets_of(platform) | {
+        "password": user.password,
+        "access token": user.tokens["access_token"],
+        "refresh token": user.tokens["refresh_token"],
+    }
+    assert len(secret) >= 8
+
+    written = written_by(platform)
+    assert sum(map(len, written.values())) > 1000
+    leaks = [
+        f"{name} in {path}"
+        for name, value in secret.items()
+        for path, text in written.items()
+        if value in text
+    ]
+
+    assert leaks == []
+
+
+def test_the_secrets_are_readable_by_their_owner_only(platform: RunningPlatform) -> None:
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (platform.state.path / "secrets").rglob("*")}
+
+    assert modes
+    assert {0} == set(modes.values()), modes
