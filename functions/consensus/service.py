@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -57,6 +57,10 @@ class Run:
         symbols = dict.fromkeys(task.symbol for task in self.tasks)
         return [symbol for symbol in symbols if symbol not in waiting | self.concluded]
 
+    def with_concluded(self, *symbols: str) -> "Run":
+        """Return the run after these symbols have got their consensus."""
+        return replace(self, concluded=self.concluded | set(symbols))
+
 
 async def on_spoken(event: Event, work: TenantWork) -> Event | None:
     """Reply with the consensus if this was the last agent on the symbol; nothing while others are to come."""
@@ -65,7 +69,7 @@ async def on_spoken(event: Event, work: TenantWork) -> Event | None:
     if run is None or symbol not in run.ready():
         return None
     document = await conclude(work, run, symbol)
-    await close_if_concluded(work, run.id)
+    await close_if_concluded(work, run.with_concluded(symbol))
     return work.scope.event("consensus.reached", document, correlation_id=str(run.id), symbol=symbol)
 
 
@@ -106,16 +110,15 @@ async def conclude(work: TenantWork, run: Run, symbol: str) -> dict[str, Any]:
     return document
 
 
-async def close_if_concluded(work: TenantWork, run_id: uuid.UUID) -> None:
+async def close_if_concluded(work: TenantWork, run: Run) -> None:
     """Close a locked run when all its symbols have a consensus: failed if a task failed, else done."""
-    run = await open_run(work, run_id)
-    if run is None or not {task.symbol for task in run.tasks} <= run.concluded:
+    if not {task.symbol for task in run.tasks} <= run.concluded:
         return
     failed = sum(task.status == "failed" for task in run.tasks)
     await sql.close_run(
         work.session,
         tenant_id=work.tenant_id.value,
-        run_id=run_id,
+        run_id=run.id,
         status="failed" if failed else "done",
         reason=f"{failed} of {len(run.tasks)} signals did not come before the deadline" if failed else None,
         now=work.now,

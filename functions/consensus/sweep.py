@@ -57,7 +57,8 @@ async def _conclude(scope: Scope, run_id: uuid.UUID) -> None:
         run = await open_run(work, run_id)
         if run is None:
             return
-        for symbol in run.ready():
+        ready = run.ready()
+        for symbol in ready:
             document = await conclude(work, run, symbol)
             await work.emit("consensus.reached", document, correlation_id=str(run_id), symbol=symbol)
-        await close_if_concluded(work, run_id)
+        await close_if_concluded(work, run.with_concluded(*ready))

@@ -24,6 +24,7 @@ from alphapulse.runtime.work import TenantWork
 
 AGENT: Final = "technical"
 SIGNAL_LIFETIME: Final = dt.timedelta(minutes=5)
+_ENDED: Final = frozenset({"done", "abstained", "failed"})
 # Bars of a source that goes with the clock may be this late: its refresh runs each minute.
 _REFRESH_DELAY: Final = dt.timedelta(minutes=2)
 
@@ -72,9 +73,17 @@ class Request:
 async def on_requested(event: Event, work: TenantWork) -> Event | None:
     """Compute the signal, store it, and reply with it; nothing if the run no longer waits for it."""
     request = Request.of(event.data)
-    if not await _start(work, request):
+    task = await sql.take(work.session, **request.task_key(work))
+    if task["status"] in _ENDED:
+        # Asked twice, or too late: the deadline passed and the consensus was reached without this signal.
+        logger.info(
+            "task_has_ended",
+            run_id=str(request.run_id),
+            symbol=request.symbol,
+            status=task["status"],
+        )
         return None
-    spoken = await _speak(work, request)
+    spoken = await _speak(work, request, task["parameters"] or {})
     document = await _store(work, request, spoken)
     if document is None:
         return None
@@ -88,26 +97,14 @@ async def on_requested(event: Event, work: TenantWork) -> Event | None:
     )
 
 
-async def _start(work: TenantWork, request: Request) -> bool:
-    key = request.task_key(work)
-    if await sql.start_task(work.session, **key, now=work.now) is not None:
-        return True
-    status = await sql.task_status(work.session, **key)
-    if status is None:
-        return True  # nobody's run: a schedule asked
-    # Asked twice, or too late: the deadline passed and the consensus was reached without this signal.
-    logger.info("task_has_ended", run_id=str(request.run_id), symbol=request.symbol, status=status)
-    return False
-
-
-async def _speak(work: TenantWork, request: Request) -> Signal | Abstention:
+async def _speak(work: TenantWork, request: Request, settings: Mapping[str, Any]) -> Signal | Abstention:
     # numpy takes longer to import than the rest of the function; an idle process does not pay for it.
     from alphapulse.domain.series import price_series  # noqa: PLC0415 - see above
     from alphapulse.domain.technical import AGENT_VERSION, technical_signal  # noqa: PLC0415 - see above
 
     now = work.now
     voice = AgentVoice(AGENT, request.symbol, AGENT_VERSION, now)
-    parameters = await _parameters(work)
+    parameters = _parameters(settings)
     if isinstance(parameters, InvalidParameters):
         return voice.abstain(f"the agent's settings are unusable: {parameters}")
     # One more than the window, in case the newest bar has not closed.
@@ -131,11 +128,9 @@ async def _speak(work: TenantWork, request: Request) -> Signal | Abstention:
     )
 
 
-async def _parameters(work: TenantWork) -> TechnicalParameters | InvalidParameters:
-    stored = await sql.parameters(work.session, tenant_id=work.tenant_id.value, agent=AGENT)
-    settings = {name: value for name, value in (stored or {}).items() if name != "interval"}
+def _parameters(settings: Mapping[str, Any]) -> TechnicalParameters | InvalidParameters:
     try:
-        return technical_parameters(settings)
+        return technical_parameters({name: settings[name] for name in settings.keys() - {"interval"}})
     except InvalidParameters as error:
         return error
 
@@ -160,7 +155,7 @@ async def _store(work: TenantWork, request: Request, spoken: Signal | Abstention
     signal_id, expires_at = uuid7(), spoken.generated_at + SIGNAL_LIFETIME
     document = dict(signal_document(spoken))
     reason = spoken.reason if isinstance(spoken, Abstention) else None
-    inserted = await sql.insert_signal(
+    stored = await sql.store(
         work.session,
         **request.task_key(work),
         id=signal_id,
@@ -175,11 +170,11 @@ async def _store(work: TenantWork, request: Request, spoken: Signal | Abstention
         agent_version=spoken.agent_version,
         created_at=spoken.generated_at,
         expires_at=expires_at,
+        status="abstained" if reason else "done",
+        finished_at=work.now,
     )
-    if inserted is None:
+    if stored is None:
         return None
-    status = "abstained" if reason else "done"
-    await sql.end_task(work.session, **request.task_key(work), status=status, reason=reason, now=work.now)
     return {
         "id": str(signal_id),
         "run_id": str(request.run_id),

@@ -173,5 +173,12 @@ def _bar(candle: Candle) -> list[Any]:
 
 
 def _candle(bar: list[Any]) -> Candle:
-    opened, *figures = bar
-    return Candle(dt.datetime.fromtimestamp(opened, dt.UTC), *(Decimal(figure) for figure in figures))
+    seconds, opened, high, low, close, volume = bar
+    return Candle(
+        dt.datetime.fromtimestamp(seconds, dt.UTC),
+        Decimal(opened),
+        Decimal(high),
+        Decimal(low),
+        Decimal(close),
+        Decimal(volume),
+    )
