@@ -84,6 +84,7 @@ manifests: setup ## Check the Knative objects
 new-function: setup ## Create a function from the template: NAME=folder [EVENT=type]
 	@test -n "$(NAME)" || { echo "say which: make new-function NAME=signal_momentum" >&2; exit 2; }
 	@$(LOCAL) new-function $(NAME) $(if $(EVENT),--event $(EVENT))
+	@$(UV) lock --quiet
 
 clean: ## Stop the platform; remove the environment, caches and the platform's data (.local)
 	@if [ -x $(VENV)/python ]; then $(LOCAL) down; fi

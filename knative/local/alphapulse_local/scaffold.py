@@ -26,7 +26,7 @@ def create(root: Path, name: str, *, event: str | None) -> int:
         return 2
     for path in written:
         console.note(f"wrote {path.relative_to(root)}")
-    console.note("next: uv lock && make setup manifests; the running platform sees it after a restart")
+    console.note("a running platform sees it after a restart: make down up")
     return 0
 
 
