@@ -57,6 +57,7 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._rescue_soon = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         agent.on_change = self._adopt
@@ -81,10 +82,13 @@ class Dispatcher:
 
     def _start(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
+        # Held here: the event loop itself keeps only weak references to tasks.
+        self._tasks.add(task)
         task.add_done_callback(self._watch)
         return task
 
-    def _watch(self, task: "asyncio.Future[None]") -> None:
+    def _watch(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
             self.failed.set_exception(error)
 
