@@ -43,7 +43,7 @@ LIMIT :row_limit;
 SELECT run_id, agent, symbol, status, reason, started_at, finished_at
 FROM agent_run_tasks
 WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:run_ids AS uuid[]))
-ORDER BY run_id, id;
+ORDER BY run_id;
 
 -- name: signals
 SELECT id, run_id, agent, symbol, interval, abstained, abstain_reason, signal, score, confidence, reasons,

@@ -12,7 +12,7 @@ from alphapulse.domain.instruments import Interval
 from alphapulse.market.instruments import unknown_symbols
 from alphapulse.runtime.errors import Invalid, NotFound
 from alphapulse.runtime.work import TenantWork
-from functions.agents.catalogue import AgentName, require_available, require_within_tier
+from functions.agents.catalogue import CATALOGUE, AgentName, require_available, require_within_tier
 from functions.agents.configuration import (
     AgentSettings,
     default_interval,
@@ -162,13 +162,15 @@ async def _views(work: TenantWork, rows: Sequence[Any]) -> list[RunView]:
 def _view(row: Any, tasks: Sequence[Any], *, now: dt.datetime) -> RunView:
     # The sweep comes each minute; a run that is overdue says so before it.
     overdue = row["status"] == "running" and row["deadline_at"] <= now
+    symbols = row["symbols"]
+    in_order = sorted(tasks, key=lambda t: (symbols.index(t["symbol"]), CATALOGUE.index(t["agent"])))
     return RunView(
         run_id=row["id"],
         status="failed" if overdue else row["status"],
         reason=_TOO_LATE if overdue else row["reason"],
         interval=row["interval"],
-        symbols=row["symbols"],
-        agents=[_task(task, overdue=overdue) for task in tasks],
+        symbols=symbols,
+        agents=[_task(task, overdue=overdue) for task in in_order],
         created_at=row["created_at"],
         deadline_at=row["deadline_at"],
         finished_at=row["finished_at"],
