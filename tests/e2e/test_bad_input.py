@@ -24,7 +24,7 @@ from alphapulse_local.testing import RunningPlatform
 from tests.e2e.conftest import User, with_market_data
 from tests.openapi import public_document
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.e2e
 
 SOME_EXAMPLES = settings(
     max_examples=25,

@@ -10,7 +10,7 @@ import pytest
 from alphapulse_local.testing import RunningPlatform
 from tests.e2e.conftest import START_SECONDS, User, eventually, with_market_data
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.e2e
 
 RUNS = 12
 # An entry of a dead dispatcher is taken over after 30 s of silence, an unsent event after a minute.

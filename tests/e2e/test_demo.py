@@ -8,7 +8,7 @@ import pytest
 from alphapulse_local.testing import RunningPlatform
 from tests.processes import ROOT, minimal_environment
 
-pytestmark = [pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +23,6 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.xdist_group("platform")
 def test_the_demo_on_a_running_platform_shows_signals_trades_and_isolation(platform: RunningPlatform) -> None:
     done = run_demo("--url", platform.url)
 
@@ -32,7 +31,6 @@ def test_the_demo_on_a_running_platform_shows_signals_trades_and_isolation(platf
         assert promised in done.stdout
 
 
-@pytest.mark.xdist_group("platform")
 def test_the_demo_against_nothing_fails_with_a_reason() -> None:
     done = run_demo("--url", "http://127.0.0.1:9")
 
@@ -40,7 +38,6 @@ def test_the_demo_against_nothing_fails_with_a_reason() -> None:
     assert "POST /auth/signup" in done.stdout
 
 
-@pytest.mark.xdist_group("crashes")
 def test_the_demo_on_a_platform_of_its_own_says_that_prices_are_simulated() -> None:
     done = run_demo("--own")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import User
 from tests.openapi import public_document
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.e2e
 
 PUBLIC = {
     "/auth/signup",

@@ -12,7 +12,7 @@ import talib
 from tests.e2e.conftest import User, eventually
 from tests.market_files import candle_file, read_candles
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.e2e
 
 
 def test_the_signal_of_the_last_bar_equals_one_computed_from_the_file_with_ta_lib(

@@ -7,7 +7,7 @@ import pytest
 from alphapulse_local.testing import RunningPlatform
 from tests.e2e.conftest import User
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.e2e
 
 SHORTEST_SECRET = 16
 
