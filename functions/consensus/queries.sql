@@ -48,9 +48,10 @@ SET status = :status, reason = :reason, finished_at = :now
 WHERE tenant_id = :tenant_id AND id = :run_id AND status = 'running';
 
 -- name: overdue_runs
--- Of all tenants, with the platform's role.
-SELECT tenant_id, id
+-- Of all tenants, with the platform's role; in order, so that one that cannot be concluded hides no other.
+SELECT tenant_id, id, deadline_at
 FROM agent_runs
 WHERE status = 'running' AND deadline_at < :now
-ORDER BY deadline_at
+    AND (deadline_at, id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid))
+ORDER BY deadline_at, id
 LIMIT :row_limit;

@@ -1,6 +1,8 @@
 """Conclude the runs whose deadline has passed, with what was said until then."""
 
+import datetime as dt
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,10 +30,7 @@ class Sweep:
 async def conclude_overdue(resources: Resources, trace: Trace) -> Sweep:
     """Find overdue runs with the platform's role, and conclude each as its tenant."""
     done = Sweep()
-    async with resources.platform.session() as session:
-        rows = sql.overdue_runs(session, now=resources.clock(), row_limit=_BATCH)
-        overdue = [(TenantId(row["tenant_id"]), row["id"]) async for row in rows]
-    for tenant_id, run_id in overdue:
+    async for tenant_id, run_id in _overdue(resources):
         done.overdue += 1
         try:
             await _conclude(Scope(resources=resources, tenant_id=tenant_id, trace=trace), run_id)
@@ -41,6 +40,20 @@ async def conclude_overdue(resources: Resources, trace: Trace) -> Sweep:
             logger.exception("run_not_concluded", tenant_id=str(tenant_id), run_id=str(run_id))
     logger.info("overdue_runs_concluded", overdue=done.overdue, failed=done.failed)
     return done
+
+
+async def _overdue(resources: Resources) -> AsyncIterator[tuple[TenantId, uuid.UUID]]:
+    now = resources.clock()
+    after_at, after_id = dt.datetime.min.replace(tzinfo=dt.UTC), uuid.UUID(int=0)
+    while True:
+        async with resources.platform.session() as session:
+            found = sql.overdue_runs(session, now=now, after_at=after_at, after_id=after_id, row_limit=_BATCH)
+            rows = [row async for row in found]
+        for row in rows:
+            yield TenantId(row["tenant_id"]), row["id"]
+        if len(rows) < _BATCH:
+            return
+        after_at, after_id = rows[-1]["deadline_at"], rows[-1]["id"]
 
 
 async def _conclude(scope: Scope, run_id: uuid.UUID) -> None:

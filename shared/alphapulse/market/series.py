@@ -71,12 +71,18 @@ class Series:
 async def cached_series(
     cache: SharedCache, symbol: str, interval: Interval, *, limit: int, exchange: str = PAPER
 ) -> Series | None:
-    """Return the newest bars from the cache; None when they, or as many, are not in it."""
+    """Return the newest bars from the cache; None when not as many as asked for are in it."""
     document = await cache.get(exchange, symbol, interval.value, "candles")
-    if document is None or (limit > len(document["bars"]) and not document["whole"]):
+    if document is None:
         return None
-    bars = document["bars"][-limit:]
-    return Series(symbol, interval, document["source"], tuple(_candle(bar) for bar in bars), exchange)
+    # An entry that cannot be read counts as missing: the cache is never trusted with prices.
+    try:
+        if limit > len(document["bars"]) and not document["whole"]:
+            return None
+        candles = tuple(_candle(bar) for bar in document["bars"][-limit:])
+        return Series(symbol, interval, str(document["source"]), candles, exchange) if candles else None
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
 
 
 async def stored_series(

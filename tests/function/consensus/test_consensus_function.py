@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from alphapulse.events import Event, schemas
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
+from functions.consensus import sweep
 from tests.conftest import TenantFactory
 from tests.function.conftest import Broker, Clock, Functions
 
@@ -394,7 +395,9 @@ class TestSweep:
         app_database: Database,
         broker: Broker,
         overdue: dt.datetime,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(sweep, "_BATCH", 2)  # so that three runs take two of them
         tenants = [await new_tenant() for _ in range(3)]
         runs = [await RunOf(app_database, tenant).start(deadline_at=overdue) for tenant in tenants]
 

@@ -133,6 +133,16 @@ class TestCandles:
             }
         ]
 
+    @pytest.mark.parametrize(
+        "entry", ["text", {}, {"source": "x", "whole": True, "bars": []}, {"bars": [[0, "x"]], "whole": True}]
+    )
+    async def test_unreadable_cache_entry_counts_as_missing(
+        self, api: httpx.AsyncClient, cache: SharedCache, entry: Any
+    ) -> None:
+        await cache.put("paper", "MKA-USD", "1d", "candles", value=entry, ttl_seconds=5)
+
+        assert (await api.get("/market/MKA-USD/candles")).json()["source"] == "directory"
+
     async def test_interval_without_bars_is_empty(self, api: httpx.AsyncClient) -> None:
         answer = (await api.get("/market/MKA-USD/candles", params={"interval": "1m"})).json()
 
