@@ -140,7 +140,12 @@ class Market:
 
     async def cached(self, symbol: str, price: str, *, as_of: dt.datetime) -> None:
         """Put a last price into the cache as a market that has stopped would leave it."""
-        value = {"symbol": symbol, "price": price, "as_of": as_of.isoformat(), "source": "directory"}
+        value = {
+            **dict.fromkeys(("price", "bid", "ask"), price),
+            **dict.fromkeys(("as_of", "bar_open_time"), as_of.isoformat()),
+            "symbol": symbol,
+            "source": "directory",
+        }
         await self._redis.set(f"shared:market:paper:{symbol}:ticker", orjson.dumps(value), px=5000)
 
     async def close(self) -> None:

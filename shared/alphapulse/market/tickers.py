@@ -35,7 +35,7 @@ async def read_ticker(
     alphapulse.providers.candles.UnknownSymbol, alphapulse.providers.candles.BrokenCandleFile
         As the source says.
     """
-    cached = _ticker(symbol, await cache.get(exchange, symbol, "ticker"))
+    cached = cached_ticker(symbol, await cache.get(exchange, symbol, "ticker"))
     if cached is not None and cached.source == source.name:
         return cached
     ticker = await source.ticker(symbol, now)
@@ -65,8 +65,8 @@ def _document(ticker: Ticker) -> dict[str, str]:
     }
 
 
-def _ticker(symbol: str, document: Any) -> Ticker | None:
-    # An entry that cannot be read counts as missing: the cache is never trusted with prices.
+def cached_ticker(symbol: str, document: Any) -> Ticker | None:
+    """Read a cache entry; one that cannot be read is missing: the cache is never trusted with prices."""
     try:
         if document["symbol"] != symbol:
             return None

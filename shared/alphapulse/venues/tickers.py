@@ -1,19 +1,15 @@
 """Last prices of one exchange, through the market cache that all tenants share."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import structlog
 
-from alphapulse.domain.money import InvalidDecimal, decimal_text, parse_positive
+from alphapulse.market.tickers import cached_ticker, read_ticker
 from alphapulse.providers.candles import BrokenCandleFile, CandleSource, Clock
 from alphapulse.providers.candles import Ticker as CandleTicker
 from alphapulse.providers.candles import UnknownSymbol as NoSuchCandles
 from alphapulse.tenancy.cache import SharedCache
 from alphapulse.venues.protocol import Ticker, UnknownSymbol
-
-TICKER_TTL_SECONDS = 5.0
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -46,15 +42,21 @@ class CachedTickers:
         """Return the last prices; a symbol without one is left out."""
         found: dict[str, Ticker] = {}
         cached = await self._cache.get_many([(self._exchange, symbol, "ticker") for symbol in symbols])
-        for symbol, value in zip(symbols, cached, strict=True):
-            ticker = _from_cache(symbol, value) or await self._ask(symbol)
-            if ticker is not None:
-                found[symbol] = ticker
+        for symbol, document in zip(symbols, cached, strict=True):
+            known = cached_ticker(symbol, document)
+            if known is None or known.source != self._source.name:
+                known = await self._ask(symbol)
+            if known is not None:
+                found[symbol] = Ticker(
+                    symbol=symbol, price=known.price, as_of=known.as_of, source=known.source
+                )
         return found
 
-    async def _ask(self, symbol: str) -> Ticker | None:
+    async def _ask(self, symbol: str) -> CandleTicker | None:
         try:
-            ticker = await self._source.ticker(symbol, self._clock())
+            ticker = await read_ticker(
+                self._source, self._cache, symbol, now=self._clock(), exchange=self._exchange
+            )
         except NoSuchCandles:
             return None
         except BrokenCandleFile as error:
@@ -62,34 +64,4 @@ class CachedTickers:
             self._known.add(symbol)
             return None
         self._known.add(symbol)
-        await self._cache.put(
-            self._exchange, symbol, "ticker", value=_to_cache(ticker), ttl_seconds=TICKER_TTL_SECONDS
-        )
-        return Ticker(symbol=symbol, price=ticker.price, as_of=ticker.as_of, source=ticker.source)
-
-
-def _to_cache(ticker: CandleTicker) -> dict[str, str]:
-    return {
-        "symbol": ticker.symbol,
-        "price": decimal_text(ticker.price),
-        "bid": decimal_text(ticker.bid),
-        "ask": decimal_text(ticker.ask),
-        "as_of": ticker.as_of.isoformat(),
-        "bar_open_time": ticker.bar_open_time.isoformat(),
-        "source": ticker.source,
-    }
-
-
-def _from_cache(symbol: str, value: Any) -> Ticker | None:
-    """Return the ticker, or None for an entry that is none: the cache is never trusted with money."""
-    if not isinstance(value, dict):
-        return None
-    try:
-        as_of = dt.datetime.fromisoformat(value["as_of"])
-        price = parse_positive(value["price"], name="price")
-        source = str(value["source"])
-    except (KeyError, TypeError, ValueError, InvalidDecimal):
-        return None
-    if as_of.tzinfo is None or value.get("symbol") != symbol:
-        return None
-    return Ticker(symbol=symbol, price=price, as_of=as_of, source=source)
+        return ticker

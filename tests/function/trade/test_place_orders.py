@@ -8,7 +8,9 @@ import pytest
 
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.trading.venues import Venues
 from functions.trade.schemas import TradeView
+from tests.conftest import TenantFactory
 from tests.function.conftest import Broker, Functions, Market
 
 MARKET_BUY = {"symbol": "BTC-USDT", "side": "buy", "type": "market", "quantity": "0.1"}
@@ -262,6 +264,55 @@ async def test_cash_must_cover_the_cost_with_fees(
     assert answer.json()["code"] == "insufficient_balance"
     assert answer.json()["required"] == "100110.00"
     assert answer.json()["available"] == "100000.00"
+
+
+async def test_leverage_above_one_lends_cash_up_to_the_limit(
+    functions: Functions, new_tenant: TenantFactory, app_database: Database
+) -> None:
+    tenant = await new_tenant(tier="pro")
+    async with app_database.tenant(tenant) as session:
+        await session.execute("UPDATE risk_limits SET max_position_pct = 2, max_leverage = 2")
+    trader = functions.caller("trade", tenant, tier="pro")
+
+    borrowed = await trader.post("/trades", json={**MARKET_BUY, "quantity": "3"})
+    too_much = await trader.post("/trades", json={**MARKET_BUY, "quantity": "1.5"})
+
+    assert borrowed.status_code == 201
+    assert (await _books(app_database, tenant))["cash"] < 0
+    assert (too_much.status_code, too_much.json()["limit"]) == (403, "max_position_pct")
+
+
+async def test_books_agree_with_the_exchange_after_trades_of_every_kind(
+    functions: Functions, tenant: TenantId, market: Market, app_database: Database
+) -> None:
+    trader = functions.caller("trade", tenant)
+    orders = [
+        MARKET_BUY,
+        limit_buy("49000", quantity="0.05"),
+        limit_buy("48000", quantity="0.05"),
+        {**MARKET_BUY, "side": "sell", "quantity": "0.03"},
+        {**limit_buy("52000", quantity="0.02"), "side": "sell"},
+        {**MARKET_BUY, "symbol": "ETH-USDT", "quantity": "1.2345"},
+        limit_buy("1", time_in_force="fok", quantity="10"),
+    ]
+    for order in orders:
+        assert (await trader.post("/trades", json=order)).status_code == 201
+    await market.price("BTC-USDT", "48500")
+    requested = {"requested_at": "2026-01-01T00:00:00Z"}
+    await functions.deliver("order_sync", functions.event("order.sync.requested", requested, tenant))
+    await trader.post("/trades/cancel-all")
+
+    at_exchange = await Venues(functions.resources("trade")).account("paper", tenant).balances()
+
+    async with app_database.tenant(tenant) as session:
+        positions = await session.fetch("SELECT symbol, quantity FROM positions")
+        statuses = await session.fetch("SELECT status, count(*) FROM trades GROUP BY status")
+    books = await _books(app_database, tenant)
+    assert dict(map(tuple, statuses)) == {"filled": 4, "cancelled": 2, "expired": 1}
+    assert {row["symbol"].partition("-")[0]: row["quantity"] for row in positions} | {
+        "USD": books["cash"]
+    } == at_exchange
+    assert books["reserved"] == 0
 
 
 async def test_price_that_is_stale_refuses_new_exposure_but_not_a_sell(
