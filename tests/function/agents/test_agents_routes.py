@@ -16,7 +16,7 @@ from tests.stored_candles import list_instrument
 
 READS = (
     "/agents/runs",
-    f"/agents/runs/{uuid7()}",
+    "/agents/runs/0197c9d2-0000-7000-8000-000000000001",
     "/agents/signals",
     "/agents/consensus",
     "/agents/config",
