@@ -40,7 +40,7 @@ $(UV):
 	@touch $(UV)
 
 .venv/.stamp: uv.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml) | $(UV)
-	$(UV) sync --quiet --frozen --all-packages --all-groups --python $(PYTHON)
+	$(UV) sync --quiet --frozen --compile-bytecode --all-packages --all-groups --python $(PYTHON)
 	@touch $@
 
 up: setup ## Start the platform: [PORT=8080] [WARM=1] [IDLE=seconds] [MARKET_DATA_DIR=dir] [PROVIDER_DATA_DIR=dir]

@@ -109,7 +109,7 @@ def test_a_killed_function_is_said_to_have_crashed_and_the_others_go_on(
     fragile.kill_component("portfolio")
 
     assert user.get("/tenants/me")["id"] == user.tenant_id
-    eventually(fragile.output, lambda text: "portfolio" in text and "signal 9" in text.lower(), seconds=10)
+    eventually(fragile.output, lambda text: "portfolio ended (killed by SIGKILL)" in text, seconds=10)
     assert user.get("/portfolio")["equity"]
 
 
@@ -124,7 +124,6 @@ def test_everything_is_there_again_after_a_restart_of_the_whole_platform(
         )
         first.kill()
         second = RunningPlatform(tmp_path, market_data_dir=market_files)
-        started = time.monotonic()
         second.start(timeout_seconds=START_SECONDS)
         try:
             owner.http.base_url = second.url
@@ -135,4 +134,3 @@ def test_everything_is_there_again_after_a_restart_of_the_whole_platform(
         first.stop()
 
     assert trade == again
-    assert time.monotonic() - started < START_SECONDS

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import importlib
+import signal
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -39,7 +40,8 @@ def serving_app(resources: Resources) -> Starlette:
 
     async def ready(_: Request) -> Response:
         try:
-            missing = await asyncio.wait_for(resources.not_ready(), _READY_TIMEOUT_SECONDS)
+            async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
+                missing = await resources.not_ready()
         except TimeoutError:
             missing = ["timeout"]
         status = "ready" if not missing else "not ready"
@@ -69,6 +71,10 @@ def serving_app(resources: Resources) -> Starlette:
     )
 
 
+def _exit(_: int, __: object) -> NoReturn:
+    raise SystemExit(0)
+
+
 def serve(settings: Settings) -> None:
     """Run the function's server until SIGTERM; requests in flight are finished first."""
     import uvicorn  # noqa: PLC0415 - tests build the app without a server
@@ -76,6 +82,8 @@ def serve(settings: Settings) -> None:
     from alphapulse.runtime.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(function=settings.function, level=settings.log_level)
+    # uvicorn raises the signal again once it has shut down; being told to stop is no failure.
+    signal.signal(signal.SIGTERM, _exit)
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
