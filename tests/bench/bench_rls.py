@@ -78,21 +78,21 @@ def shapes(trades_per_tenant: int) -> list[Shape]:
         Shape(
             "primary_key",
             "primary key",
-            4000,
+            10_000,
             "SELECT {columns} FROM {trades} t WHERE t.tenant_id = $1 AND t.id = $2",
             key,
         ),
         Shape(
             "newest_100",
             "newest 100",
-            2000,
+            3000,
             "SELECT {columns} FROM {trades} t WHERE t.tenant_id = $1 ORDER BY t.created_at DESC LIMIT 100",
             newest,
         ),
         Shape(
             "time_range",
             "one hour",
-            2000,
+            3000,
             "SELECT {columns} FROM {trades} t"
             " WHERE t.tenant_id = $1 AND t.created_at >= $2 AND t.created_at < $3",
             hour,
@@ -100,7 +100,7 @@ def shapes(trades_per_tenant: int) -> list[Shape]:
         Shape(
             "aggregate",
             "aggregate by symbol",
-            250,
+            400,
             "SELECT t.symbol, count(*), sum(t.quantity * t.price) FROM {trades} t"
             " WHERE t.tenant_id = $1 GROUP BY t.symbol",
             newest,
@@ -108,7 +108,7 @@ def shapes(trades_per_tenant: int) -> list[Shape]:
         Shape(
             "join",
             "join with positions",
-            2000,
+            3000,
             "SELECT {columns}, p.quantity AS held, p.average_price AS cost FROM {trades} t"
             " JOIN {positions} p"
             " ON p.tenant_id = t.tenant_id AND p.exchange = t.exchange AND p.symbol = t.symbol"
