@@ -85,6 +85,10 @@ class _LazyWork:
             self._work = await self.stack.enter_async_context(self.scope.transaction())
         return self._work
 
+    async def close(self) -> None:
+        self._work = None
+        await self.stack.aclose()
+
 
 class _Route(APIRoute):
     """Strict JSON, and the product's errors as problem documents."""
@@ -132,7 +136,7 @@ class TenantRoute(_Route):
             async with lazy.stack:
                 if not self.replays or request.method in _SAFE_METHODS:
                     return await handler(request)
-                return await replayed(lazy.open, request, handler)
+                return await replayed(lazy, request, handler)
 
         return handle
 

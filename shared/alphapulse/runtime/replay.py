@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,10 +15,19 @@ from alphapulse.runtime.work import TenantWork
 
 MAX_KEY_CHARACTERS = 255
 _WAIT_FOR_FIRST_SECONDS = 5.0
-_POLL_SECONDS = 0.02
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
 
-OpenWork = Callable[[], Awaitable[TenantWork]]
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Attempt(Protocol):
+    """A request's transaction, which may be ended and begun again."""
+
+    async def open(self) -> TenantWork:
+        """Return the open transaction; begin one if there is none."""
+
+    async def close(self) -> None:
+        """End the transaction."""
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -42,17 +52,17 @@ def fingerprint(request: Request, body: bytes) -> bytes:
     return hashlib.sha256(head + body).digest()
 
 
-async def replayed(open_work: OpenWork, request: Request, handler: Handler) -> Response:
+async def replayed(attempt: Attempt, request: Request, handler: Handler) -> Response:
     """Run the handler once per key: claim, effect and stored answer are one transaction."""
     key = idempotency_key(request)
     if key is None:
         return await handler(request)
-    work = await open_work()
     body = await request.body()
-    replay = replay_of(await _claim(work, request, key, fingerprint(request, body)))
+    replay = replay_of(await _claim(attempt, request, key, fingerprint(request, body)))
     if replay is not None:
         return replay
     response = await handler(request)
+    work = await attempt.open()
     await idempotency.store(
         work.session, key, status=response.status_code, body=bytes(response.body), headers={}
     )
@@ -87,13 +97,18 @@ def replay_of(claim: idempotency.Claim) -> Response | None:
             )
 
 
-async def _claim(work: TenantWork, request: Request, key: str, print_: bytes) -> idempotency.Claim:
-    """Claim the key; while the first request with it runs, wait for its answer, up to a deadline."""
-    deadline = time.monotonic() + _WAIT_FOR_FIRST_SECONDS
+async def _claim(attempt: Attempt, request: Request, key: str, print_: bytes) -> idempotency.Claim:
+    """Claim the key; while the first request with it runs, wait for its answer, up to a deadline.
+
+    A wait holds no transaction: its connection is one that other requests need.
+    """
+    operation = f"{request.method} {request.url.path}"[:300]
+    pause, deadline = _FIRST_POLL_SECONDS, time.monotonic() + _WAIT_FOR_FIRST_SECONDS
     while True:
-        claim = await idempotency.claim(
-            work.session, key, fingerprint=print_, operation=f"{request.method} {request.url.path}"[:300]
-        )
+        work = await attempt.open()
+        claim = await idempotency.claim(work.session, key, fingerprint=print_, operation=operation)
         if not isinstance(claim, idempotency.InProgress) or time.monotonic() > deadline:
             return claim
-        await asyncio.sleep(_POLL_SECONDS)
+        await attempt.close()
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_POLL_SECONDS)

@@ -56,6 +56,12 @@ async def add_note(body: Note, work: Work) -> dict[str, str]:
     return {"id": str(identifier)}
 
 
+@tenant_routes.post("/slow", status_code=201)
+async def wait_for_the_gate(request: Request, work: Work) -> dict[str, str]:
+    await request.app.state.gate.wait()
+    return {"tenant": str(work.tenant_id)}
+
+
 @tenant_routes.get("/notes")
 async def list_notes(work: Work) -> list[str]:
     rows = await work.session.fetch(
@@ -210,6 +216,32 @@ async def test_the_same_key_twenty_times_at_once_is_one_effect(
     assert {201} == {answer.status_code for answer in answers}
     assert len({answer.text for answer in answers}) == 1
     assert (await api.get("/notes", headers=owner)).json() == ["one"]
+
+
+async def test_requests_that_wait_for_the_first_with_their_key_leave_connections_to_others(
+    function_settings: Settings, signer: TokenSigner, owner: dict[str, str]
+) -> None:
+    resources = Resources(function_settings.replace(database_pool_size=2))
+    resources.use_keys(signer.jwks)
+    gate = asyncio.Event()
+    app = http_app(resources, title="example", routers=[tenant_routes], state={"gate": gate})
+    keyed = owner | {"Idempotency-Key": "k-slow"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),  # type: ignore[arg-type]
+        base_url="http://example.test",
+    ) as client:
+        waiting = [asyncio.create_task(client.post("/slow", headers=keyed)) for _ in range(6)]
+        try:
+            async with asyncio.timeout(3):
+                others = [await client.get("/notes", headers=owner) for _ in range(10)]
+        finally:
+            gate.set()
+            answers = await asyncio.gather(*waiting)
+    await resources.close()
+
+    assert {200} == {answer.status_code for answer in others}
+    assert {201} == {answer.status_code for answer in answers}
+    assert [answer.headers.get("idempotent-replayed") for answer in answers].count(None) == 1
 
 
 async def test_the_same_key_with_another_body_is_refused(
