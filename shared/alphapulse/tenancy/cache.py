@@ -1,13 +1,13 @@
 """Redis, namespaced: a tenant's keys under `tenant:{<id>}:`, market data under `shared:market:`.
 
-The cache is never the only place of anything. With Redis down, reads miss and writes are skipped,
-both counted, and for a short while not tried again, so that a request does not wait for a dead server.
+The cache is never the only place of anything. With Redis down, reads miss and writes are skipped, and
+for a short while not tried again, so that a request does not wait for a dead server.
 """
 
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
@@ -17,7 +17,7 @@ from alphapulse.tenancy.tenant import TenantId
 if TYPE_CHECKING:
     import redis.asyncio as redis
 
-_PART = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
+_PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _CONNECT_TIMEOUT_SECONDS = 0.25
 _ANSWER_TIMEOUT_SECONDS = 0.5
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
@@ -33,7 +33,6 @@ class CacheConnection:
         self._max_connections = max_connections
         self._client: redis.Redis | None = None
         self._paused_until = 0.0
-        self.failures = 0
 
     def tenant(self, tenant_id: TenantId) -> "TenantCache":
         """Return the cache of one tenant."""
@@ -42,10 +41,6 @@ class CacheConnection:
     def market(self) -> "SharedCache":
         """Return the cache of market data, which all tenants share."""
         return SharedCache(self, "shared:market:")
-
-    async def ping(self) -> bool:
-        """Tell whether Redis answers."""
-        return await self._run("PING") is not None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -61,16 +56,18 @@ class CacheConnection:
         from redis.exceptions import RedisError  # noqa: PLC0415
 
         if self._client is None:
-            self._client = redis.Redis.from_url(
+            # With all connections in use a request waits; a plain pool would raise, as if Redis were down.
+            pool = redis.BlockingConnectionPool.from_url(
                 self._url,
                 max_connections=self._max_connections,
+                timeout=_ANSWER_TIMEOUT_SECONDS,
                 socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
                 socket_timeout=_ANSWER_TIMEOUT_SECONDS,
             )
+            self._client = redis.Redis.from_pool(pool)
         try:
             return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
-            self.failures += 1
             self._paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
             logger.warning("cache_unavailable", command=command[0], error=type(error).__name__)
             return None
@@ -95,7 +92,7 @@ class _Namespace:
             A part is empty, too long, or holds a character outside letters, digits and `._-`.
         """
         for part in parts:
-            if not _PART.match(part):
+            if not _PART.fullmatch(part):
                 raise ValueError(f"not a cache key part: {part!r}")
         if not parts:
             raise ValueError("a cache key needs at least one part")
@@ -103,8 +100,7 @@ class _Namespace:
 
     async def get(self, *parts: str) -> Any | None:
         """Return the value, or None when missing, unreadable or Redis is down."""
-        raw = await self._connection._run("GET", self.key(*parts))  # noqa: SLF001 - same module
-        return None if raw is None else orjson.loads(cast("bytes", raw))
+        return _value(await self._connection._run("GET", self.key(*parts)))  # noqa: SLF001 - same module
 
     async def get_many(self, keys: Sequence[tuple[str, ...]]) -> list[Any | None]:
         """Return one value or None per key, in one round trip."""
@@ -114,7 +110,7 @@ class _Namespace:
         raw = await self._connection._run("MGET", *names)  # noqa: SLF001 - same module
         if raw is None:
             return [None] * len(keys)
-        return [None if value is None else orjson.loads(value) for value in raw]
+        return [_value(value) for value in raw]
 
     async def put(self, *parts: str, value: Any, ttl_seconds: float) -> None:
         """Store a JSON value for a time."""
@@ -133,3 +129,13 @@ class TenantCache(_Namespace):
 
 class SharedCache(_Namespace):
     """Market data all tenants share, below `shared:market:`."""
+
+
+def _value(raw: bytes | None) -> Any | None:
+    if raw is None:
+        return None
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        logger.warning("cache_value_unreadable")
+        return None
