@@ -1,5 +1,6 @@
 """Access tokens: ES256 JWTs signed by `accounts`, verified everywhere with its JWKS."""
 
+import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -76,6 +77,8 @@ class TokenSigner:
 class TokenVerifier:
     """Verifies access tokens; keys are fetched once and again when an unknown key id appears.
 
+    Requests that need the keys at the same time share one fetch.
+
     Parameters
     ----------
     fetch_jwks
@@ -98,7 +101,9 @@ class TokenVerifier:
         self._clock = clock
         self._refetch_after = refetch_after
         self._keys: dict[str, Any] = {}
-        self._fetched_at: dt.datetime | None = None
+        self._loading: asyncio.Future[None] | None = None
+        self._asked_at: dt.datetime | None = None
+        self._outdated = True
         self._verified: dict[str, tuple[float, Principal]] = {}
 
     async def verify(self, token: str) -> Principal:
@@ -109,7 +114,7 @@ class TokenVerifier:
         InvalidToken
             Malformed, foreign, expired, or of an algorithm other than ES256.
         KeysUnavailable
-            No key is known and none can be fetched.
+            The key is not known and the newest ones cannot be fetched.
         """
         now = self._clock().timestamp()
         cached = self._verified.get(token)
@@ -167,21 +172,41 @@ class TokenVerifier:
     async def _key(self, kid: str) -> Any:
         if kid not in self._keys and self._may_fetch():
             await self._load()
-        if kid not in self._keys:
-            if not self._keys:
-                raise KeysUnavailable("no signing key is known")
-            raise InvalidToken("token was signed with an unknown key")
-        return self._keys[kid]
+        if kid in self._keys:
+            return self._keys[kid]
+        if self._outdated:
+            raise KeysUnavailable("the signing keys could not be fetched")
+        raise InvalidToken("token was signed with an unknown key")
 
     def _may_fetch(self) -> bool:
-        return self._fetched_at is None or self._clock() - self._fetched_at >= self._refetch_after
+        if not self._keys or self._loading is not None:
+            return True
+        return self._asked_at is None or self._clock() - self._asked_at >= self._refetch_after
 
     async def _load(self) -> None:
+        """Fetch the keys, or wait for the fetch that is under way."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._replace_keys())
+            self._loading.add_done_callback(self._loaded)
+        # A request that is given up must not take the fetch of the others with it.
+        await asyncio.shield(self._loading)
+
+    def _loaded(self, loading: asyncio.Future[None]) -> None:
+        self._loading = None
+        if not loading.cancelled():
+            loading.exception()  # or asyncio complains of it when no request waits any more
+
+    async def _replace_keys(self) -> None:
         import jwt  # noqa: PLC0415
 
+        self._asked_at, self._outdated = self._clock(), True
         jwks = await self._fetch()
-        self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(dict(jwks)).keys if key.key_id}
-        self._fetched_at = self._clock()
+        try:
+            keys = jwt.PyJWKSet.from_dict(dict(jwks)).keys
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
+            raise KeysUnavailable("the document of signing keys is malformed") from error
+        self._keys = {key.key_id: key for key in keys if key.key_id}
+        self._outdated = False
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:

@@ -1,5 +1,6 @@
 """Access tokens: what is accepted, and everything that is not."""
 
+import asyncio
 import base64
 import datetime as dt
 import hashlib
@@ -149,6 +150,108 @@ async def test_an_unknown_key_id_fetches_once_and_not_for_each_forged_token(sign
             await checked.verify(foreign.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME))
 
     assert keys.fetches == 1
+
+
+class SlowKeys(Keys):
+    """Answers once `answer` is set; `up = False` fails."""
+
+    def __init__(self, *signers: TokenSigner) -> None:
+        super().__init__(*signers)
+        self.answer = asyncio.Event()
+        self.up = True
+
+    async def fetch(self) -> Jwks:
+        self.fetches += 1
+        await self.answer.wait()
+        if not self.up:
+            raise KeysUnavailable("down")
+        return self.jwks
+
+
+async def verified_at_once(checked: TokenVerifier, tokens: list[str], keys: SlowKeys) -> list[Any]:
+    waiting = [asyncio.create_task(checked.verify(token)) for token in tokens]
+    await asyncio.sleep(0)
+    keys.answer.set()
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_many_first_requests_at_once_fetch_the_keys_once(signer: TokenSigner) -> None:
+    foreign = TokenSigner(pem(ec.generate_private_key(ec.SECP256R1())))
+    keys = SlowKeys(signer)
+    tokens = [
+        one.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME + dt.timedelta(seconds=second))
+        for second in range(20)
+        for one in (signer, foreign)
+    ]
+
+    found = await verified_at_once(verifier(keys), tokens, keys)
+
+    assert found[::2] == [PRINCIPAL] * 20
+    assert {InvalidToken} == {type(error) for error in found[1::2]}
+    assert keys.fetches == 1
+
+
+async def test_many_first_requests_at_once_share_a_failure_and_the_next_tries_again(
+    signer: TokenSigner,
+) -> None:
+    keys = SlowKeys(signer)
+    keys.up = False
+    checked = verifier(keys)
+    token = signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME)
+
+    found = await verified_at_once(checked, [token] * 20, keys)
+
+    assert ({KeysUnavailable}, 1) == ({type(error) for error in found}, keys.fetches)
+    keys.up = True
+    assert await checked.verify(token) == PRINCIPAL
+
+
+async def test_a_request_that_is_given_up_does_not_take_the_fetch_of_the_others_with_it(
+    signer: TokenSigner,
+) -> None:
+    keys = SlowKeys(signer)
+    checked = verifier(keys)
+    token = signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME)
+    first, second = (asyncio.create_task(checked.verify(token)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    first.cancel()
+    await asyncio.sleep(0)
+    keys.answer.set()
+
+    assert await second == PRINCIPAL
+    assert keys.fetches == 1
+
+
+async def test_forged_tokens_do_not_become_fetches_while_the_keys_cannot_be_fetched(
+    signer: TokenSigner,
+) -> None:
+    foreign = TokenSigner(pem(ec.generate_private_key(ec.SECP256R1())))
+    keys = SlowKeys(signer)
+    keys.answer.set()
+    time = [NOW]
+    checked = TokenVerifier(keys.fetch, clock=lambda: time[0])
+    token = signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME)
+    await checked.verify(token)
+    keys.up, time[0] = False, NOW + dt.timedelta(seconds=30)
+
+    for _ in range(5):
+        with pytest.raises(KeysUnavailable):
+            await checked.verify(foreign.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME))
+
+    assert keys.fetches == 2
+    assert await checked.verify(signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME * 2)) == PRINCIPAL
+
+
+@pytest.mark.parametrize("document", [{}, {"keys": 3}, {"keys": [{"kty": "?"}]}, [1], "keys"])
+async def test_a_document_that_is_no_key_set_is_no_key_set(signer: TokenSigner, document: Any) -> None:
+    async def fetch() -> Jwks:
+        return document  # type: ignore[no-any-return] # what a proxy's error page may be
+
+    with pytest.raises(KeysUnavailable):
+        await TokenVerifier(fetch, clock=lambda: NOW).verify(
+            signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME)
+        )
 
 
 async def test_a_rotated_key_is_fetched(signer: TokenSigner) -> None:
