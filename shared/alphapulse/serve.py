@@ -1,6 +1,11 @@
 """`python -m alphapulse.serve`: the process of one function, named by `FUNCTION`."""
 
+import gc
 import sys
+
+# Imports make objects that live as long as the process; collecting garbage among them takes a
+# tenth of the start. Switched on again, with those objects set aside, once the function is built.
+gc.disable()
 
 # structlog draws tracebacks with rich when that is installed, and importing it takes 45 ms. A
 # function logs JSON lines and draws nothing.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import signal
 from collections.abc import AsyncIterator
@@ -97,4 +98,7 @@ def serve(settings: Settings) -> None:
         # Longer than the gateway keeps idle connections, so that it is never the server that closes.
         "timeout_keep_alive": 75,
     }
-    uvicorn.run(serving_app(Resources(settings)), **options)
+    app = serving_app(Resources(settings))
+    gc.freeze()
+    gc.enable()
+    uvicorn.run(app, **options)
