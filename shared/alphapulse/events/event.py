@@ -17,6 +17,8 @@ from uuid_utils.compat import uuid7
 TYPE_PREFIX = "com.alphapulse."
 _TYPE = re.compile(r"^com\.alphapulse\.(?P<noun_verb>[a-z]+(?:\.[a-z_]+)+)\.v(?P<version>[1-9]\d*)$")
 _EXTENSION_NAME = re.compile(r"^[a-z0-9]{1,20}$")
+# What the specification (CloudEvents 1.0, 2.3) leaves out of texts; PostgreSQL stores no NUL either.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CORE = frozenset(
     {"id", "source", "type", "specversion", "time", "subject", "datacontenttype", "dataschema", "data"}
 )
@@ -75,9 +77,9 @@ class Event:
 
     @property
     def name(self) -> str:
-        """`noun.verb`, or the full type of a foreign event."""
+        """`noun.verb`, or the full type of a foreign event or of a version other than 1."""
         match = _TYPE.match(self.type)
-        return match["noun_verb"] if match else self.type
+        return match["noun_verb"] if match and match["version"] == "1" else self.type
 
     def to_record(self) -> dict[str, Any]:
         """Return the structured JSON form (CloudEvents JSON format)."""
@@ -102,7 +104,8 @@ class Event:
         Raises
         ------
         MalformedEvent
-            A required attribute is missing or of the wrong type, or the version is not 1.0.
+            A required attribute is missing or of the wrong type, an attribute holds a control
+            character, or the version is not 1.0.
         """
         for name in ("id", "source", "type"):
             if not isinstance(record.get(name), str) or not record[name]:
@@ -112,6 +115,9 @@ class Event:
         data = record.get("data")
         if not isinstance(data, dict):
             raise MalformedEvent("event data must be a JSON object")
+        for name, value in record.items():
+            if isinstance(value, str) and _CONTROL.search(value):
+                raise MalformedEvent(f"CloudEvents attribute {name!r} holds a control character")
         return cls(
             id=record["id"],
             source=record["source"],
@@ -177,11 +183,12 @@ def _parse_time(value: object) -> dt.datetime:
         return dt.datetime.now(dt.UTC)
     try:
         time = dt.datetime.fromisoformat(str(value))
-    except ValueError as error:
+        in_utc = time.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
         raise MalformedEvent(f"event time is not RFC 3339: {value!r}") from error
     if time.tzinfo is None:
         raise MalformedEvent(f"event time has no offset: {value!r}")
-    return time.astimezone(dt.UTC)
+    return in_utc
 
 
 def _quote(value: str) -> str:

@@ -111,7 +111,11 @@ async def _dispatch(
     known = (*handlers.tenant, *handlers.stepped, *handlers.platform)
     if name not in known:
         raise Invalid(f"no handler for event type {event.type!r}", code="unknown_event_type")
-    schemas.validate(name, event.data)
+    try:
+        schemas.validate(name, event.data)
+    except schemas.InvalidEventData as error:
+        # Only what came in is the sender's fault; a reply that does not fit is a bug of this function.
+        raise MalformedEvent(str(error)) from error
     if name in handlers.platform:
         await handlers.platform[name](event, resources, trace)
         return None
@@ -142,7 +146,7 @@ async def _handle_once(event: Event, scope: Scope, consumer: str, handler: Tenan
 
 def _delivery_error(error: Exception) -> FunctionError:
     """Return the error whose status tells the broker what to do."""
-    if isinstance(error, MalformedEvent | schemas.InvalidEventData):
+    if isinstance(error, MalformedEvent):
         return Invalid(str(error), code="malformed_event")
     answer = as_function_error(error)
     if isinstance(answer, Permanent):

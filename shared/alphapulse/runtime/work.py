@@ -151,15 +151,22 @@ class TenantWork:
         return event
 
     def after_commit(self, action: Callable[[], Awaitable[None]]) -> None:
-        """Run `action` once the transaction has committed (dropping a cached value, say)."""
+        """Run `action` once the transaction has committed (dropping a cached value, say).
+
+        It cannot change the answer any more: an exception is logged.
+        """
         self._after_commit.append(action)
 
     async def committed(self) -> None:
-        """Run what waits for the commit; the runtime calls it."""
-        for action in self._after_commit:
-            await action()
+        """Send the events and run what waits for the commit; the runtime calls it."""
         if self._emitted:
             self.scope.resources.background.start(self._send())
+        for action in self._after_commit:
+            try:
+                await action()
+            except Exception:
+                # What was asked for is done; an error would have it asked for again.
+                logger.exception("after_commit_failed")
 
     async def _send(self) -> None:
         resources = self.scope.resources
