@@ -54,7 +54,8 @@ def as_function_error(error: Exception) -> FunctionError:
         return error
     if isinstance(error, DatabaseUnavailable):
         return DependencyDown(
-            "the database does not answer; nothing was changed",
+            # Not that nothing was changed: the answer to a commit may be what was lost.
+            "the database does not answer; try again, with the same Idempotency-Key if there was one",
             retry_after_seconds=error.retry_after_seconds,
         )
     if isinstance(error, KeysUnavailable):
