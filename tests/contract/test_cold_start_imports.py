@@ -15,6 +15,7 @@ from tests.processes import ROOT, function_names, minimal_environment
 
 # Each costs 15 to 700 ms and is needed by some requests only, or never.
 _NEVER_AT_START = {
+    "aiohttp",
     "aiosql",
     "alembic",
     "argon2",

@@ -1,14 +1,17 @@
 """Send events to the broker's ingress."""
 
+import asyncio
+import importlib
 from typing import TYPE_CHECKING
 
 from alphapulse.events.event import Event
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 _ACCEPTED = 202
 _TIMEOUT_SECONDS = 5.0
+_CONNECTIONS = 16
 
 
 class BrokerUnavailable(Exception):
@@ -16,11 +19,16 @@ class BrokerUnavailable(Exception):
 
 
 class Publisher:
-    """Posts events in binary HTTP mode to one broker address, over kept-alive connections."""
+    """Posts events in binary HTTP mode to one broker address, over kept-alive connections.
+
+    aiohttp, because a third of an order's processor time went into sending its two events with
+    httpx. It is loaded with the first event, off the event loop.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
 
     async def publish(self, event: Event) -> None:
         """Hand one event to the broker; returns when the broker has stored it.
@@ -30,20 +38,33 @@ class Publisher:
         BrokerUnavailable
             No connection, a timeout, or an answer other than 202.
         """
-        import httpx  # noqa: PLC0415 - event functions that only reply never pay for it
+        session = self._session or await self._open()
+        import aiohttp  # noqa: PLC0415 - loaded by `_open`
 
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
         headers, body = event.to_http()
         try:
-            answer = await self._client.post(self._url, headers=headers, content=body)
-        except httpx.HTTPError as error:
+            async with session.post(self._url, headers=headers, data=body) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise BrokerUnavailable(f"broker did not answer: {type(error).__name__}") from error
-        if answer.status_code != _ACCEPTED:
-            raise BrokerUnavailable(f"broker answered {answer.status_code}")
+        if status != _ACCEPTED:
+            raise BrokerUnavailable(f"broker answered {status}")
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _open(self) -> "aiohttp.ClientSession":
+        async with self._opening:
+            if self._session is None:
+                await asyncio.to_thread(importlib.import_module, "aiohttp")
+                import aiohttp  # noqa: PLC0415 - loaded by the line above
+
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+                    timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                )
+            return self._session
