@@ -2,6 +2,7 @@
 
 BrokerError
 ├── InvalidEvent          the sender's fault: 400
+├── InvalidAddress        BROKER_REDIS_URL or its TLS files cannot be used
 ├── InvalidManifest       a Trigger or Broker manifest that cannot be used
 ├── LogUnavailable        Redis cannot be reached or refuses: 503, transient
 │   └── GroupMissing      the stream or its group is not there (Redis lost its data)
@@ -15,6 +16,10 @@ class BrokerError(Exception):
 
 class InvalidEvent(BrokerError):
     """What was received is not a CloudEvent this broker can carry."""
+
+
+class InvalidAddress(BrokerError):
+    """Where Redis is said to be makes no address; the message never repeats the URL."""
 
 
 class InvalidManifest(BrokerError):

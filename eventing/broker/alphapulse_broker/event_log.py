@@ -9,7 +9,9 @@ from alphapulse_broker.cloudevents import Event
 from alphapulse_broker.entries import ADDED_FIELDS, DEAD_LETTER, Entry, changes, decode, encode
 from alphapulse_broker.errors import LogUnavailable
 from alphapulse_broker.keys import GROUP, Keys
-from alphapulse_broker.redis_link import Argument, ScriptRunner, call, open_pool
+from alphapulse_broker.redis_address import address_from
+from alphapulse_broker.redis_link import Argument, ScriptRunner, call
+from alphapulse_broker.redis_pool import Pool
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.triggers import TriggerTable
 
@@ -47,18 +49,19 @@ class EventLog:
     """
 
     def __init__(self, settings: Settings) -> None:
-        url = settings.redis_url.get_secret_value()
+        address = address_from(settings)
         self.keys = Keys(settings.namespace, settings.name)
         self._settings = settings
         self._timeout = settings.redis_timeout_seconds
-        self._pool = open_pool(url, size=_POOL_SIZE, timeout_seconds=self._timeout)
-        self._readers = open_pool(url, size=_READER_POOL_SIZE, timeout_seconds=self._timeout)
+        key = self.keys.prefix
+        self._pool = Pool(address, key=key, size=_POOL_SIZE, timeout_seconds=self._timeout)
+        self._readers = Pool(address, key=key, size=_READER_POOL_SIZE, timeout_seconds=self._timeout)
         self._scripts = ScriptRunner(self._pool, lanes=_SCRIPT_LANES, timeout_seconds=self._timeout)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.disconnect()
-        await self._readers.disconnect()
+        await self._pool.close()
+        await self._readers.close()
 
     async def ping(self) -> None:
         """Raise LogUnavailable unless Redis answers."""

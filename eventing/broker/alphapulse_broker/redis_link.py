@@ -1,4 +1,4 @@
-"""The connection to Redis: a pool of stated size, single commands, and pipelined scripts.
+"""Exchanges with Redis: single commands, and scripts that share round trips.
 
 redis-py supplies connections, authentication and parsing. Commands go out through them directly,
 since its per-command layers (retries that repeat writes, statistics, response callbacks) cost more
@@ -8,6 +8,7 @@ than the command and a repeated write would be a repeated event.
 import asyncio
 import hashlib
 import math
+import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +17,18 @@ from importlib import resources
 from typing import Any
 
 from hiredis import pack_command
-from redis.asyncio import Connection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.asyncio import Connection
+from redis.exceptions import (
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from alphapulse_broker.errors import GroupMissing, LogUnavailable
+from alphapulse_broker.redis_pool import Pool
 
 Argument = str | bytes | int
 
@@ -45,21 +52,7 @@ def script(name: str) -> Script:
     return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
 
 
-def open_pool(url: str, *, size: int, timeout_seconds: float) -> ConnectionPool:
-    """Return a pool that opens at most `size` connections, each on first use."""
-    return ConnectionPool.from_url(
-        url,
-        max_connections=size,
-        # Every exchange has a deadline of its own. redis-py's would go through asyncio.wait_for,
-        # which before Python 3.12 may swallow the cancellation that stops a process.
-        socket_timeout=None,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-
-
-async def call(pool: ConnectionPool, *arguments: Argument, timeout_seconds: float) -> Any:
+async def call(pool: Pool, *arguments: Argument, timeout_seconds: float) -> Any:
     """Send one command and return its answer as bytes, integers and lists.
 
     Raises
@@ -91,7 +84,7 @@ class ScriptRunner:
     `lanes` round trips are under way, new calls gather and leave together.
     """
 
-    def __init__(self, pool: ConnectionPool, *, lanes: int, timeout_seconds: float) -> None:
+    def __init__(self, pool: Pool, *, lanes: int, timeout_seconds: float) -> None:
         self._pool = pool
         self._lanes = lanes
         self._timeout_seconds = timeout_seconds
@@ -166,27 +159,39 @@ def _resolve(done: "asyncio.Future[Any]", answer: Any) -> None:
         done.set_result(answer)
 
 
-async def _exchange(
-    pool: ConnectionPool, commands: Sequence[Sequence[Argument]], timeout_seconds: float
-) -> list[Any]:
+async def _exchange(pool: Pool, commands: Sequence[Sequence[Argument]], timeout_seconds: float) -> list[Any]:
     """Send commands in one write and return their answers, error answers included."""
+    answers = await _round_trip(pool, commands, timeout_seconds)
+    moved = [i for i, answer in enumerate(answers) if isinstance(answer, MovedError)]
+    if moved:
+        # The slot has another master now. Nothing of these ran, so they may be sent again.
+        repeated = await _round_trip(pool, [commands[i] for i in moved], timeout_seconds)
+        for i, answer in zip(moved, repeated, strict=True):
+            answers[i] = answer
+    return answers
+
+
+async def _round_trip(
+    pool: Pool, commands: Sequence[Sequence[Argument]], timeout_seconds: float
+) -> list[Any]:
     connection: Connection | None = None
+    broken = True
     try:
         async with asyncio.timeout(timeout_seconds):
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            connection = await pool.acquire()
             await connection.send_packed_command(_packed(commands), check_health=False)
-            return [await _read(connection) for _ in commands]
+            answers = [await _read(connection) for _ in commands]
+        broken = False
+        if any(_is_elsewhere(answer) for answer in answers):
+            pool.distrust()
     except (RedisError, OSError, TimeoutError) as error:
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-        raise LogUnavailable(f"redis did not answer: {type(error).__name__}") from error
-    except asyncio.CancelledError:
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-        raise
+        pool.distrust()
+        raise LogUnavailable(f"redis did not answer: {_why(error)}") from error
+    else:
+        return answers
     finally:
         if connection is not None:
-            await pool.release(connection)
+            await pool.release(connection, broken=broken)
 
 
 def _packed(commands: Sequence[Sequence[Argument]]) -> bytes:
@@ -207,3 +212,21 @@ def _refusal(error: ResponseError) -> LogUnavailable:
     if "NOGROUP" in message:
         return GroupMissing("the stream or its consumer group does not exist")
     return LogUnavailable(f"redis refused: {message[:200]}")
+
+
+def _is_elsewhere(answer: object) -> bool:
+    """Tell whether an answer means that the keys have moved, or that this master is none any more."""
+    if isinstance(answer, (MovedError, ReadOnlyError, ClusterDownError)):
+        return True
+    # Inside a script the server's code is in the middle of the message.
+    return isinstance(answer, ResponseError) and "READONLY" in str(answer)
+
+
+def _why(error: BaseException) -> str:
+    """Return the error's name, and what TLS found wrong: redis-py calls that a lost connection."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason or type(cause).__name__}"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

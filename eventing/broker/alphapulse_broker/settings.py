@@ -17,6 +17,15 @@ class Settings(BaseSettings):
     )
 
     redis_url: SecretStr = Field(description="Redis of the broker alone (append-only file on, noeviction)")
+    redis_ca_file: Path | None = Field(
+        None, description="authorities trusted over TLS (PEM); unset: the system's"
+    )
+    redis_cert_file: Path | None = Field(None, description="certificate of this client for mutual TLS (PEM)")
+    redis_key_file: Path | None = Field(None, description="its private key, unless in the certificate's file")
+    redis_sentinel_username: str | None = Field(None, description="ACL user at the Sentinels")
+    redis_sentinel_password: SecretStr | None = Field(
+        None, description="password at the Sentinels, which is not that of the data nodes"
+    )
     namespace: str = Field("alphapulse", description="namespace of the Broker object")
     name: str = Field("default", description="name of the Broker object")
     triggers: Path | None = Field(
