@@ -58,7 +58,7 @@ async def sign_up(body: SignUp, request: Request, resources: FunctionResources) 
         body,
         trace=trace_of(request.scope),
         key=idempotency_key(request),
-        fingerprint=fingerprint(request, await request.body()),
+        fingerprint=fingerprint(request, body.model_dump_json(exclude={"password"}).encode()),
     )
 
 

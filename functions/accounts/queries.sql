@@ -34,8 +34,8 @@ WITH run AS (
 INSERT INTO provisioning_steps (tenant_id, id, run_id, step, status, attempts, started_at, finished_at, created_at)
 SELECT tenant_id, :step_id, id, 'database', 'done', 1, :now, :now, :now FROM run;
 
--- name: tenant_of_email^
-SELECT tenant_id FROM users WHERE lower(email) = lower(:email);
+-- name: owner_of_email^
+SELECT tenant_id, password_hash FROM users WHERE lower(email) = lower(:email);
 
 -- name: login_of_email^
 SELECT u.tenant_id, u.id, u.password_hash, u.role, t.tier
@@ -49,13 +49,17 @@ VALUES (:tenant_id, :session_id, :user_id, :family_id, :token_hash, :now, :expir
 -- name: note_login!
 UPDATE users SET last_login_at = :now WHERE tenant_id = :tenant_id AND id = :user_id;
 
--- name: session_for_update^
+-- name: lock_family$
+-- Uses of one login follow one another: a token that is being issued must not escape a revocation.
+SELECT CAST(pg_advisory_xact_lock(hashtextextended('session family ' || family_id, 0)) AS text)
+FROM sessions WHERE token_hash = :token_hash;
+
+-- name: session^
 SELECT s.tenant_id, s.id, s.user_id, s.family_id, s.expires_at, s.rotated_at, s.revoked_at, u.role, t.tier
 FROM sessions s
 JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
 JOIN tenants t ON t.id = s.tenant_id
-WHERE s.token_hash = :token_hash AND u.status = 'active' AND t.status <> 'deleted'
-FOR UPDATE OF s;
+WHERE s.token_hash = :token_hash AND u.status = 'active' AND t.status <> 'deleted';
 
 -- name: rotate_session!
 UPDATE sessions SET rotated_at = :now WHERE tenant_id = :tenant_id AND id = :session_id;

@@ -1,12 +1,7 @@
 """Signing up, logging in, and what a tenant is told about itself."""
 
 import datetime as dt
-import hashlib
-import secrets
-import uuid
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from uuid_utils.compat import uuid7
 
@@ -19,6 +14,7 @@ from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tiers import LIMITS
 from alphapulse.tenancy.tokens import TokenSigner
+from functions.accounts import sessions
 from functions.accounts.passwords import hash_password, verify_password
 from functions.accounts.schemas import (
     Credentials,
@@ -30,8 +26,6 @@ from functions.accounts.schemas import (
     Tokens,
 )
 
-ACCESS_TOKEN_LIFETIME = dt.timedelta(minutes=15)
-REFRESH_TOKEN_LIFETIME = dt.timedelta(days=30)
 TRIAL = dt.timedelta(days=14)
 PROVISIONING_DEADLINE = dt.timedelta(minutes=2)
 PAPER_CASH = Decimal(100_000)
@@ -104,7 +98,7 @@ async def log_in(resources: Resources, signer: TokenSigner, request: Credentials
         await sql.note_login(
             session, tenant_id=principal.tenant_id.value, user_id=principal.user_id, now=resources.clock()
         )
-        return await _issue(session, resources, signer, principal)
+        return await sessions.issue(session, resources, signer, principal)
 
 
 async def refresh(resources: Resources, signer: TokenSigner, refresh_token: str) -> Tokens:
@@ -118,12 +112,12 @@ async def refresh(resources: Resources, signer: TokenSigner, refresh_token: str)
     """
     now = resources.clock()
     async with resources.platform.session() as session:
-        found = await sql.session_for_update(session, token_hash=_token_hash(refresh_token))
+        found = await sessions.locked(session, refresh_token)
         if found is None or found["revoked_at"] is not None or found["expires_at"] <= now:
             raise InvalidRefreshToken("the refresh token is not valid; log in again")
         if found["rotated_at"] is None:
             await sql.rotate_session(session, tenant_id=found["tenant_id"], session_id=found["id"], now=now)
-            return await _issue(session, resources, signer, _session_principal(found))
+            return await sessions.issue(session, resources, signer, sessions.principal_of(found))
         await sql.revoke_family(session, tenant_id=found["tenant_id"], family_id=found["family_id"], now=now)
     raise InvalidRefreshToken("the refresh token was used before; log in again")
 
@@ -131,7 +125,7 @@ async def refresh(resources: Resources, signer: TokenSigner, refresh_token: str)
 async def log_out(resources: Resources, refresh_token: str) -> None:
     """Revoke the login of a refresh token; an unknown token is no error."""
     async with resources.platform.session() as session:
-        found = await sql.session_for_update(session, token_hash=_token_hash(refresh_token))
+        found = await sessions.locked(session, refresh_token)
         if found is not None:
             await sql.revoke_family(
                 session,
@@ -243,14 +237,16 @@ async def _first_answer(
     """Return what the first sign-up with this key and address was answered."""
     taken = EmailTaken("this e-mail address has an account; log in instead")
     async with resources.platform.session() as session:
-        owner = await sql.tenant_of_email(session, email=request.email)
+        owner = await sql.owner_of_email(session, email=request.email)
     if owner is None:
         raise taken
+    # The fingerprint leaves the password out, so that no fast hash of it is stored.
+    same_password = await verify_password(owner["password_hash"], request.password.get_secret_value())
     async with resources.platform.session(TenantId(owner["tenant_id"])) as session:
         match await idempotency.claim(session, key, operation=_OPERATION, fingerprint=fingerprint):
-            case idempotency.Replay(body=body):
+            case idempotency.Replay(body=body) if same_password:
                 return SignUpAccepted.model_validate_json(body)
-            case idempotency.Reused():
+            case idempotency.Reused() | idempotency.Replay():
                 raise Invalid(
                     "this Idempotency-Key was used with another request", code="idempotency_key_reused"
                 )
@@ -259,39 +255,3 @@ async def _first_answer(
 
 
 _OPERATION = "POST /auth/signup"
-
-
-async def _issue(session: Any, resources: Resources, signer: TokenSigner, principal: Principal) -> Tokens:
-    refresh_token = "rt_" + secrets.token_urlsafe(32)
-    now = resources.clock()
-    await sql.insert_session(
-        session,
-        tenant_id=principal.tenant_id.value,
-        session_id=uuid7(),
-        user_id=principal.user_id,
-        family_id=principal.session_id,
-        token_hash=_token_hash(refresh_token),
-        now=now,
-        expires_at=now + REFRESH_TOKEN_LIFETIME,
-    )
-    return Tokens(
-        access_token=signer.sign(principal, now=now, lifetime=ACCESS_TOKEN_LIFETIME),
-        expires_in=int(ACCESS_TOKEN_LIFETIME.total_seconds()),
-        refresh_token=refresh_token,
-    )
-
-
-def _session_principal(row: Mapping[str, Any]) -> Principal:
-    family: uuid.UUID = row["family_id"]
-    return Principal(
-        tenant_id=TenantId(row["tenant_id"]),
-        user_id=row["user_id"],
-        role=Role(row["role"]),
-        tier=Tier(row["tier"]),
-        session_id=family,
-    )
-
-
-def _token_hash(token: str) -> bytes:
-    # A token has 256 random bits, so a plain hash is enough: there is nothing to guess.
-    return hashlib.sha256(token.encode()).digest()

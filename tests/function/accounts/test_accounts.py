@@ -2,6 +2,9 @@
 
 import asyncio
 import datetime as dt
+import hashlib
+import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.runtime.settings import Settings
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
+from functions.accounts.passwords import AT_ONCE
 from tests.function.conftest import Broker, Clock, Functions
 
 PASSWORD = "correct horse battery"
@@ -129,6 +133,32 @@ async def test_the_same_sign_up_again_with_its_key_gets_the_first_answer(
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_the_key_of_a_sign_up_gives_its_answer_to_nobody_without_the_password(
+    api: httpx.AsyncClient, email: str
+) -> None:
+    key = {"Idempotency-Key": f"signup-{email}"}
+    await api.post("/auth/signup", json=sign_up_body(email), headers=key)
+
+    other = await api.post("/auth/signup", json=sign_up_body(email, password=PASSWORD + "!"), headers=key)
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_nothing_that_is_stored_of_a_sign_up_lets_its_password_be_guessed_fast(
+    api: httpx.AsyncClient, email: str, functions: Functions
+) -> None:
+    body = json.dumps(sign_up_body(email)).encode()
+    headers = {"Idempotency-Key": "k", "content-type": "application/json"}
+    account = (await api.post("/auth/signup", content=body, headers=headers)).json()
+
+    platform = functions.resources("accounts").platform
+    async with platform.session(TenantId.parse(account["tenant_id"])) as session:
+        stored = await session.fetchval("SELECT request_hash FROM idempotency_keys")
+
+    # Whoever reads the table could try passwords against such a digest by the billion.
+    assert stored != hashlib.sha256(b"POST /auth/signup?\n" + body).digest()
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -192,6 +222,24 @@ async def test_two_refreshes_at_once_give_one_pair_of_tokens(api: httpx.AsyncCli
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401]
 
 
+async def test_reuse_ends_the_login_also_while_its_newest_token_is_being_refreshed(
+    api: httpx.AsyncClient, email: str
+) -> None:
+    async def refreshed(token: str) -> httpx.Response:
+        return await api.post("/auth/refresh", json={"refresh_token": token})
+
+    await signed_up(api, email)
+    for _ in range(8):
+        used = (await logged_in(api, email))["refresh_token"]
+        newest = (await refreshed(used)).json()["refresh_token"]
+
+        reuse, rotation, *_ = await asyncio.gather(refreshed(used), refreshed(newest))
+
+        assert reuse.status_code == 401
+        if rotation.status_code == 200:
+            assert (await refreshed(rotation.json()["refresh_token"])).status_code == 401
+
+
 async def test_after_logout_the_refresh_token_is_worth_nothing(api: httpx.AsyncClient, email: str) -> None:
     await signed_up(api, email)
     token = {"refresh_token": (await logged_in(api, email))["refresh_token"]}
@@ -212,6 +260,18 @@ async def test_tokens_expire(api: httpx.AsyncClient, email: str, clock: Clock) -
 
     assert (expired.status_code, expired.json()["code"]) == (401, "invalid_token")
     assert refresh.status_code == 401
+
+
+async def test_many_logins_at_once_hash_two_passwords_at_a_time(api: httpx.AsyncClient, email: str) -> None:
+    before = set(threading.enumerate())
+
+    answers = await asyncio.gather(
+        *(api.post("/auth/login", json={"email": email, "password": PASSWORD}) for _ in range(12))
+    )
+
+    # Each takes 64 MiB of the function's 256; asyncio's own threads would be six and more.
+    assert {401} == {answer.status_code for answer in answers}
+    assert len(set(threading.enumerate()) - before) <= AT_ONCE
 
 
 @pytest.mark.parametrize(
