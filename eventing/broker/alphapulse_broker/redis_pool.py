@@ -54,7 +54,7 @@ class Advisers:
                 self._address, node, sentinel=sentinel, timeout_seconds=self._timeout_seconds
             )
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(self._timeout_seconds):
                     await connection.connect()  # type: ignore[no-untyped-call]
                     await connection.send_command(*command)
                     answer = await connection.read_response(disable_decoding=True)
