@@ -7,7 +7,7 @@ from alphapulse.runtime.openapi import merged
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.serving import build_function
 from alphapulse.runtime.settings import Settings
-from tests.processes import ROOT, function_names
+from tests.processes import function_names, is_http
 
 
 def public_document(folder: Path, signing_key: bytes) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def public_document(folder: Path, signing_key: bytes) -> dict[str, Any]:
     key.write_bytes(signing_key)
     documents = {}
     for name in function_names():
-        if "http_app" in (ROOT / "functions" / name / "app.py").read_text():
+        if is_http(name):
             app: Any = build_function(Resources(Settings(function=name, token_signing_key_file=key)))
             documents[name] = app.openapi()
     return merged(documents)

@@ -14,3 +14,8 @@ def function_names() -> list[str]:
 def minimal_environment() -> dict[str, str]:
     """The environment a container would have, without this shell's settings."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+def is_http(function: str) -> bool:
+    """Tell whether a function serves HTTP routes (and may load FastAPI) or events only."""
+    return "invoke: http" in (ROOT / "functions" / function / "func.yaml").read_text().splitlines()

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from alphapulse_local.embedded.process import free_port
 from tests.bench.report import print_table, write_report
+from tests.processes import is_http
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 15
@@ -117,11 +118,6 @@ def measure(all_: Sequence[Candidate]) -> dict[str, float]:
         for candidate in all_:
             times[candidate.name].append(candidate.start_once())
     return {name: round(statistics.median(values) * 1000, 1) for name, values in times.items()}
-
-
-def is_http(function: str) -> bool:
-    """Tell whether a function is served by FastAPI."""
-    return "http_app" in (ROOT / "functions" / function / "app.py").read_text()
 
 
 def main() -> None:

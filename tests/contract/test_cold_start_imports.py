@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, function_names, minimal_environment
+from tests.processes import ROOT, function_names, is_http, minimal_environment
 
 # Each costs 15 to 700 ms and is needed by some requests only, or never.
 _NEVER_AT_START = {
@@ -33,7 +33,6 @@ _NEVER_AT_START = {
     "sqlalchemy",
     "stripe",
 }
-_HTTP = {"accounts", "agents", "market", "portfolio", "trade"}
 # The function that signs tokens reads its key at start, so that a bad key is seen at once.
 _ALLOWED = {"accounts": {"jwt"}}
 _MODULES_OF_EVENT_FUNCTIONS = 560
@@ -83,10 +82,10 @@ def test_nothing_heavy_is_imported_before_the_first_request(function: str, loade
 
 
 def test_an_event_function_does_without_fastapi(function: str, loaded: set[str]) -> None:
-    assert (function in _HTTP) == ("fastapi" in loaded)
+    assert is_http(function) == ("fastapi" in loaded)
 
 
 def test_the_function_stays_within_its_budget_of_modules(function: str, loaded: set[str]) -> None:
-    budget = _MODULES_OF_HTTP_FUNCTIONS if function in _HTTP else _MODULES_OF_EVENT_FUNCTIONS
+    budget = _MODULES_OF_HTTP_FUNCTIONS if is_http(function) else _MODULES_OF_EVENT_FUNCTIONS
 
     assert len(loaded) <= budget

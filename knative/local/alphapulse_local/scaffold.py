@@ -1,4 +1,4 @@
-"""Create a function from the templates: its folder, its manifest, its route or trigger."""
+"""Create a function from the templates: its folder, its tests, its manifest, its route or trigger."""
 
 import re
 from importlib import resources
@@ -55,6 +55,8 @@ def write_function(root: Path, name: str, *, event: str | None) -> list[Path]:
         for folder in ("function", kind)
         for template in sorted((templates / folder).iterdir(), key=lambda entry: entry.name)
     ]
+    test = templates / f"{kind}_test" / "test_function.py.tmpl"
+    written.append(_write(root / f"tests/function/{name}/test_{name}.py", test, values))
     base = root / "knative/base"
     written.append(_write(base / f"functions/{service}.yaml", templates / "service.yaml.tmpl", values))
     written.append(_list_in_base(base / "kustomization.yaml", f"  - functions/{service}.yaml"))

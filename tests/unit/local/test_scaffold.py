@@ -30,6 +30,7 @@ def test_created_function_is_complete_and_consistent(root: Path, event: str | No
     assert {"__init__.py", "main.py", "app.py", "service.py", "pyproject.toml", "func.yaml", "README.md"} <= {
         path.name for path in folder.iterdir()
     }
+    ast.parse((root / "tests/function/trade_diary/test_trade_diary.py").read_text())
     assert [*cross_problems(root), *object_problems(root)] == []
     assert load(root).functions["trade-diary"].folder == "trade_diary"
     assert "$" not in "".join(path.read_text() for path in root.rglob("*") if path.is_file())
