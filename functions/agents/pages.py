@@ -50,8 +50,9 @@ class Page:
             before_at = dt.datetime.fromisoformat(moment)
             if before_at.tzinfo is None:
                 raise InvalidCursor("the cursor is not one this list gave")
-            return cls(limit, before_at, uuid.UUID(row_id))
-        except (binascii.Error, UnicodeError, ValueError) as error:
+            # A forged time may be out of bounds in UTC; it must overflow here and not in the driver.
+            return cls(limit, before_at.astimezone(dt.UTC), uuid.UUID(row_id))
+        except (binascii.Error, ValueError, OverflowError) as error:
             raise InvalidCursor("the cursor is not one this list gave") from error
 
     @property

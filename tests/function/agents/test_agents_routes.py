@@ -1,6 +1,7 @@
 """Runs, signals, consensus and settings over HTTP: who may, what is refused, and what is stored."""
 
 import asyncio
+import base64
 import datetime as dt
 from typing import Any
 
@@ -26,6 +27,13 @@ WRITES = {
     "/agents/run": {"symbols": ["AGA-USD"]},
     "/agents/config": {"agents": [{"agent": "technical", "weight": 0.5}]},
 }
+
+
+ABSENT = "0197c9d2-0000-7000-8000-000000000001"
+
+
+def cursor_of(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +230,17 @@ class TestRun:
         assert found == started[::-1]
         assert cursor is None
 
-    @pytest.mark.parametrize("cursor", ["x", "bm90aGluZw==", "é"])
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            "x",
+            "bm90aGluZw==",
+            "é",
+            cursor_of(f"2024-01-01T00:00:00|{ABSENT}"),
+            cursor_of(f"0001-01-01T00:00:00+14:00|{ABSENT}"),
+            cursor_of(f"9999-12-31T23:59:59-14:00|{ABSENT}"),
+        ],
+    )
     async def test_foreign_cursor_is_refused(self, api: httpx.AsyncClient, cursor: str) -> None:
         answer = await api.get("/agents/runs", params={"cursor": cursor})
 
