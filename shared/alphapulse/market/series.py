@@ -180,7 +180,7 @@ def _bar(candle: Candle) -> list[Any]:
 
 def _candle(bar: list[Any]) -> Candle:
     seconds, opened, high, low, close, volume = bar
-    return Candle(
+    candle = Candle(
         dt.datetime.fromtimestamp(seconds, dt.UTC),
         Decimal(opened),
         Decimal(high),
@@ -188,3 +188,5 @@ def _candle(bar: list[Any]) -> Candle:
         Decimal(close),
         Decimal(volume),
     )
+    candle.validate()
+    return candle

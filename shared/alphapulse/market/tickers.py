@@ -75,9 +75,16 @@ def cached_ticker(symbol: str, document: Any) -> Ticker | None:
             price=parse_positive(document["price"], name="price"),
             bid=parse_positive(document["bid"], name="bid"),
             ask=parse_positive(document["ask"], name="ask"),
-            as_of=dt.datetime.fromisoformat(document["as_of"]),
-            bar_open_time=dt.datetime.fromisoformat(document["bar_open_time"]),
+            as_of=_aware(document["as_of"]),
+            bar_open_time=_aware(document["bar_open_time"]),
             source=document["source"],
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _aware(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time needs an offset, was {text!r}")
+    return moment

@@ -134,7 +134,15 @@ class TestCandles:
         ]
 
     @pytest.mark.parametrize(
-        "entry", ["text", {}, {"source": "x", "whole": True, "bars": []}, {"bars": [[0, "x"]], "whole": True}]
+        "entry",
+        [
+            "text",
+            {},
+            {"source": "x", "whole": True, "bars": []},
+            {"bars": [[0, "x"]], "whole": True},
+            {"source": "x", "whole": True, "bars": [[0, "NaN", "3", "0.5", "2", "4"]]},
+            {"source": "x", "whole": True, "bars": [[0, "1", "3", "0.5", "2", "-4"]]},
+        ],
     )
     async def test_unreadable_cache_entry_counts_as_missing(
         self, api: httpx.AsyncClient, cache: SharedCache, entry: Any
@@ -215,7 +223,20 @@ class TestTickers:
 
         assert (await api.get("/market/BTC-USDT/ticker")).json()["stale"] is True
 
-    @pytest.mark.parametrize("entry", ["text", {"symbol": "BTC-USDT"}, {"symbol": "ETH-USDT", "price": "1"}])
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            "text",
+            {"symbol": "BTC-USDT"},
+            {"symbol": "ETH-USDT", "price": "1"},
+            {
+                **dict.fromkeys(("price", "bid", "ask"), "1"),
+                **dict.fromkeys(("as_of", "bar_open_time"), "2026-03-04T12:00:00"),
+                "symbol": "BTC-USDT",
+                "source": "simulated",
+            },
+        ],
+    )
     async def test_unreadable_cache_entry_counts_as_missing(
         self, api: httpx.AsyncClient, cache: SharedCache, entry: Any
     ) -> None:
