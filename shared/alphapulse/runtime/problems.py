@@ -4,10 +4,10 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from alphapulse.runtime.errors import DependencyDown, FunctionError
+from alphapulse.runtime.errors import DependencyDown, FunctionError, Invalid
 
 MEDIA_TYPE = "application/problem+json"
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
@@ -60,6 +60,8 @@ def as_function_error(error: Exception) -> FunctionError:
         )
     if isinstance(error, KeysUnavailable):
         return DependencyDown("tokens cannot be verified at the moment")
+    if isinstance(error, ClientDisconnect):
+        return Invalid("the connection ended before the body did")  # for the log; nobody reads the answer
     return FunctionError("an unexpected error occurred; quote the trace id when you report it")
 
 

@@ -326,6 +326,32 @@ async def test_a_streamed_body_over_the_limit_is_413(api: httpx.AsyncClient, own
     check_problem(answer, 413, "body_too_large")
 
 
+async def test_a_caller_that_leaves_in_the_middle_of_the_body_is_no_error_of_ours(
+    function_settings: Settings,
+) -> None:
+    app = http_app(Resources(function_settings), title="example", routers=[public])
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/open",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
+    }
+    await app(scope, receive, send)
+
+    assert sent[0]["status"] == 422
+
+
 @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x"])
 async def test_a_body_that_is_not_json_is_415(
     api: httpx.AsyncClient, owner: dict[str, str], media_type: str
