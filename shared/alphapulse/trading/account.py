@@ -15,6 +15,8 @@ from alphapulse.domain.performance import PortfolioValue, value_portfolio
 from alphapulse.domain.positions import Position
 from alphapulse.domain.pretrade import OpenOrder
 from alphapulse.domain.quotes import PriceQuote
+from alphapulse.tenancy.principal import Tier
+from alphapulse.tenancy.tiers import LIMITS
 
 sql = queries.load(__file__)
 
@@ -135,7 +137,7 @@ def _last_known(records: Sequence[Sequence[Any]]) -> Mapping[str, PriceQuote]:
 
 
 def _limits(row: Mapping[str, Any]) -> RiskLimits | None:
-    if row["max_position_pct"] is None:
+    if row["max_position_pct"] is None or row["tier"] is None:
         return None
     return RiskLimits(
         max_position_pct=row["max_position_pct"],
@@ -144,5 +146,11 @@ def _limits(row: Mapping[str, Any]) -> RiskLimits | None:
         max_drawdown_pct=row["max_drawdown_pct"],
         var_warning_pct=row["var_warning_pct"],
         price_max_age_seconds=row["price_max_age_seconds"],
-        max_open_positions=row["max_open_positions"],
+        max_open_positions=_open_positions(row),
     )
+
+
+def _open_positions(row: Mapping[str, Any]) -> int | None:
+    """Return the tenant's own bound, else what its tier includes; None is unlimited."""
+    own: int | None = row["max_open_positions"]
+    return LIMITS[Tier(row["tier"])].open_positions if own is None else own

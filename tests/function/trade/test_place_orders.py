@@ -343,3 +343,24 @@ async def test_price_that_is_gone_refuses_with_503(
 
     assert answer.status_code == 503
     assert answer.json()["code"] == "price_unavailable"
+
+
+@pytest.mark.parametrize(("tier", "status"), [("starter", 403), ("pro", 201)])
+async def test_a_tier_includes_so_many_open_positions(
+    functions: Functions, new_tenant: TenantFactory, market: Market, tier: str, status: int
+) -> None:
+    tenant = await new_tenant(tier=tier)
+    trader = functions.caller("trade", tenant, tier=tier)
+    symbols = [f"COIN{letter}-USDT" for letter in "ABCDEF"]
+    for symbol in symbols:
+        await market.price(symbol, "100")
+
+    answers = [
+        await trader.post("/trades", json={**MARKET_BUY, "symbol": symbol, "quantity": "1"})
+        for symbol in symbols
+    ]
+
+    assert [answer.status_code for answer in answers[:5]] == [201] * 5
+    assert status == answers[5].status_code
+    if status == 403:
+        assert answers[5].json()["limit"] == "max_open_positions"
