@@ -1,4 +1,4 @@
-"""Command line: `python -m alphapulse_broker ingress|dispatcher|status|parked|replay`."""
+"""Command line: the broker's servers, and the operator's commands of `tool`."""
 
 import argparse
 import asyncio
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from alphapulse_broker import operations
-from alphapulse_broker.errors import BrokerError
-from alphapulse_broker.event_log import EventLog
+from alphapulse_broker.errors import BrokerError, InvalidAddress, UnknownEntry
 from alphapulse_broker.settings import Settings, settings_from_environment
+from alphapulse_broker.tool.arguments import EXIT_STATUSES, add_commands
+from alphapulse_broker.tool.commands import FAILED, NOT_AS_ASKED, WRONG_ARGUMENTS, operate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,20 +22,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.errors(include_input=False, include_url=False):
             name = "_".join(str(part) for part in problem["loc"]).upper()
             print(f"BROKER_{name.removeprefix('BROKER_')}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - command line
-        return 2
+        return WRONG_ARGUMENTS
     try:
         return _run(options, settings)
     except BrokerError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - command line
-        return 1
+        if isinstance(error, InvalidAddress):
+            return WRONG_ARGUMENTS
+        return NOT_AS_ASKED if isinstance(error, UnknownEntry) else FAILED
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:
     if options.command in ("ingress", "dispatcher"):
         _serve(options.command, settings)
         return 0
-    print(asyncio.run(_operate(options, settings)))  # noqa: T201 - command line
-    return 0
+    return asyncio.run(operate(options, settings))
 
 
 def _serve(command: str, settings: Settings) -> None:
@@ -53,43 +54,19 @@ def _serve(command: str, settings: Settings) -> None:
         serving.run(serve_dispatcher(settings))
 
 
-async def _operate(options: argparse.Namespace, settings: Settings) -> str:
-    log = EventLog(settings)
-    try:
-        if options.command == "replay":
-            count = await operations.replay(log, trigger=options.trigger, entry_id=options.id)
-            if options.id is not None and not count:
-                raise BrokerError(f"trigger {options.trigger} has no parked entry {options.id}")
-            return f"replayed {count}"
-        rows: list[operations.TriggerStatus] | list[operations.ParkedEntry]
-        if options.command == "status":
-            rows = await operations.status(log)
-        else:
-            rows = await operations.parked(log, trigger=options.trigger, limit=options.limit)
-        return operations.as_json(rows) if options.json else operations.as_table(rows)
-    finally:
-        await log.close()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="alphapulse_broker",
         description="A Knative Broker whose log is Redis Streams. Settings: "
         + ", ".join(_variables())
         + " (environment; BROKER_REDIS_URL is required).",
+        epilog=EXIT_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ingress", help="accept events: POST /{namespace}/{broker} on BROKER_PORT")
     commands.add_parser("dispatcher", help="deliver events; health and metrics on BROKER_DISPATCHER_PORT")
-    status = commands.add_parser("status", help="entries per trigger: lag, in flight, delayed, parked")
-    parked = commands.add_parser("parked", help="list entries that no sink accepted")
-    parked.add_argument("--trigger", help="of this trigger only")
-    parked.add_argument("--limit", type=int, default=100, help="at most so many per trigger")
-    for listing in (status, parked):
-        listing.add_argument("--json", action="store_true", help="print JSON")
-    replay = commands.add_parser("replay", help="put parked entries back into their trigger's stream")
-    replay.add_argument("trigger")
-    replay.add_argument("id", nargs="?", help="one entry; without it, all that are parked now")
+    add_commands(commands)
     return parser
 
 

@@ -12,6 +12,7 @@ from alphapulse_broker.errors import LogUnavailable, NoTriggerTable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.lane import Lane, LaneParts
 from alphapulse_broker.metrics import Metrics
+from alphapulse_broker.presence import Presence
 from alphapulse_broker.probes import Probes
 from alphapulse_broker.sender import Sender
 from alphapulse_broker.serving import Process
@@ -165,7 +166,9 @@ async def serve(settings: Settings) -> None:
     dispatcher = Dispatcher(settings, log, agent, metrics)
     process = Process(settings, agent)
     probes = Probes(log, agent, metrics)
+    presence = Presence(settings, log, agent, role="dispatcher")
+    work = [agent.run(), dispatcher.run(), presence.run()]
     try:
-        await process.serve(probes, port=settings.dispatcher_port, work=[agent.run(), dispatcher.run()])
+        await process.serve(probes, port=settings.dispatcher_port, work=work)
     finally:
         await log.close()

@@ -6,6 +6,8 @@ BrokerError
 ├── InvalidManifest       a Trigger or Broker manifest that cannot be used
 ├── LogUnavailable        Redis cannot be reached or refuses: 503, transient
 │   └── GroupMissing      the stream or its group is not there (Redis lost its data)
+├── UnknownEntry          nothing is parked under the id an operator gave
+├── UnknownTrigger        an operator named a trigger that is not there
 └── NoTriggerTable        no table that this process can read has been published: 503, transient
 """
 
@@ -36,3 +38,11 @@ class GroupMissing(LogUnavailable):
 
 class NoTriggerTable(BrokerError):
     """Redis holds no trigger table that this process can read, and it has none to publish."""
+
+
+class UnknownEntry(BrokerError):
+    """Nothing is parked under an id."""
+
+
+class UnknownTrigger(BrokerError):
+    """A trigger that an operator named is not there."""

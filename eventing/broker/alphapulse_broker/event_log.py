@@ -1,6 +1,7 @@
 """The broker's log: what a process may do with the entries of the triggers' streams."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -42,6 +43,40 @@ class Outcome(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Entries of one trigger by state, at one moment.
+
+    Parameters
+    ----------
+    lag
+        Entries that no dispatcher has read yet.
+    in_flight
+        Entries that a dispatcher holds: read ahead, or being delivered.
+    delayed
+        Entries that wait for a retry.
+    oldest_seconds
+        Age of the stream's first entry since its acceptance; 0 when the stream is empty.
+    next_retry_seconds
+        Time to the next retry; None when nothing is delayed.
+    consumers
+        Dispatchers that have read from the stream and have not taken their leave.
+    """
+
+    lag: int
+    in_flight: int
+    delayed: int
+    parked: int
+    oldest_seconds: float
+    next_retry_seconds: float | None
+    consumers: int
+
+    @property
+    def undelivered(self) -> int:
+        """Entries that still have to be delivered."""
+        return self.lag + self.in_flight + self.delayed
+
+
 class EventLog:
     """One broker's streams. Every step that must not be torn apart is one Lua script.
 
@@ -73,11 +108,17 @@ class EventLog:
 
     # The trigger table
 
-    async def publish(self, table: TriggerTable) -> bool:
-        """Make `table` the one every process must use; tell whether it was another before."""
+    async def publish(self, table: TriggerTable, *, replacing: str | None = None) -> bool:
+        """Make `table` the one every process must use; tell whether it was another before.
+
+        With `replacing`, only a table of that revision (or none at all) is replaced; when yet
+        another one is in force, nothing happens.
+        """
         streams = [self.keys.stream(name) for name in table.names]
-        arguments = [GROUP, table.revision, table.to_json()]
-        return bool(await self._scripts.run("publish", [self.keys.table, *streams], arguments))
+        condition = ["any"] if replacing is None else ["only", replacing]
+        arguments = [GROUP, table.revision, table.to_json(), *condition]
+        answer: int = await self._scripts.run("publish", [self.keys.table, *streams], arguments)
+        return answer == 1
 
     async def published(self) -> tuple[str, bytes] | None:
         """Return revision and content of the table in force."""
@@ -178,29 +219,30 @@ class EventLog:
 
     # Operation
 
-    async def depths(self, trigger: str) -> dict[str, int]:
-        """Return how many entries wait, are in flight, are delayed and are parked."""
-        length = await self.command("XLEN", self.keys.stream(trigger))
-        pending = await self.command("XPENDING", self.keys.stream(trigger), GROUP) if length else [0]
-        delayed = await self.command("ZCARD", self.keys.delayed(trigger))
-        parked = await self.command("XLEN", self.keys.parked(trigger))
-        in_flight = int(pending[0])
-        return {
-            "lag": max(length - in_flight, 0),
-            "in_flight": in_flight,
-            "delayed": delayed,
-            "parked": parked,
-        }
+    async def run_script(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run `lua/<name>.lua`, for what is not the daily work of ingress and dispatcher."""
+        return await self._scripts.run(name, keys, arguments)
 
-    async def parked(self, trigger: str, *, count: int) -> list[tuple[bytes, list[bytes]]]:
-        """Return id and fields of the oldest parked entries."""
-        found = await self.command("XRANGE", self.keys.parked(trigger), "-", "+", "COUNT", count)
-        return [(entry_id, fields) for entry_id, fields in found]
+    async def survey(self, trigger: str) -> Survey:
+        """Return how many entries wait, are in flight, are delayed and are parked, at one moment."""
+        keys = [self.keys.stream(trigger), self.keys.delayed(trigger), self.keys.parked(trigger)]
+        found = await self._scripts.run("survey", keys, [GROUP])
+        now, length, pending, delayed, parked, accepted, due, consumers = found
+        return Survey(
+            lag=max(length - pending, 0),
+            in_flight=pending,
+            delayed=delayed,
+            parked=parked,
+            oldest_seconds=max(now - int(accepted), 0) / 1000 if accepted else 0.0,
+            next_retry_seconds=max(float(due) - now, 0) / 1000 if due else None,
+            consumers=consumers,
+        )
 
     async def replay(self, trigger: str, parked_id: str) -> Outcome:
         """Put a parked entry back into its stream as a fresh event."""
-        keys = [self.keys.parked(trigger), self.keys.stream(trigger)]
-        return _outcome(await self._scripts.run("replay", keys, [parked_id, *ADDED_FIELDS]))
+        keys = [self.keys.parked(trigger), self.keys.stream(trigger), self.keys.delayed(trigger)]
+        arguments: list[Argument] = [parked_id, self._settings.max_stream_length, *ADDED_FIELDS]
+        return _outcome(await self._scripts.run("replay", keys, arguments))
 
     def _places(self, triggers: Iterable[str]) -> list[str]:
         places: list[str] = []

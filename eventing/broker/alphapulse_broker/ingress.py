@@ -14,6 +14,7 @@ from alphapulse_broker.cloudevents import Event, parse_event, take_hop
 from alphapulse_broker.errors import InvalidEvent, LogUnavailable, NoTriggerTable
 from alphapulse_broker.event_log import EventLog, Outcome
 from alphapulse_broker.metrics import Metrics
+from alphapulse_broker.presence import Presence
 from alphapulse_broker.probes import Probes
 from alphapulse_broker.serving import Process
 from alphapulse_broker.settings import Settings
@@ -158,8 +159,10 @@ async def serve(settings: Settings) -> None:
     agent = TableAgent(settings, log)
     agent.load()
     process = Process(settings, agent)
+    presence = Presence(settings, log, agent, role="ingress")
+    ingress = Ingress(settings, log, agent, metrics)
     try:
-        await process.serve(Ingress(settings, log, agent, metrics), port=settings.port, work=[agent.run()])
+        await process.serve(ingress, port=settings.port, work=[agent.run(), presence.run()])
     finally:
         await log.close()
 

@@ -44,6 +44,16 @@ class Keys:
         """Stream of entries that no sink accepted."""
         return f"{self.prefix}:parked:{trigger}"
 
+    @property
+    def processes(self) -> str:
+        """Sorted set of the broker's processes, by their last sign of life."""
+        return f"{self.prefix}:processes"
+
+    @property
+    def process_facts(self) -> str:
+        """Hash with what each process says of itself."""
+        return f"{self.prefix}:process-facts"
+
     def dedupe(self, source: str, event_id: str) -> str:
         """Mark of an event seen within the dedupe window."""
         digest = hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()

@@ -28,6 +28,12 @@ class Metrics:
         self.depth = Gauge(
             "redisbroker_entries", "Entries by state", ("trigger", "state"), registry=self.registry
         )
+        self.oldest_seconds = Gauge(
+            "redisbroker_oldest_seconds",
+            "Age of the first entry that waits or is in flight",
+            ("trigger",),
+            registry=self.registry,
+        )
         self.log_up = Gauge("redisbroker_log_up", "1 when Redis answers", registry=self.registry)
 
     def exposition(self) -> bytes:

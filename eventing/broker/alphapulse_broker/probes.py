@@ -56,8 +56,10 @@ class Probes:
             return
         try:
             for name in self._agent.table.names:
-                for state, count in (await self._log.depths(name)).items():
-                    self._metrics.depth.labels(name, state).set(count)
+                found = await self._log.survey(name)
+                for state in ("lag", "in_flight", "delayed", "parked"):
+                    self._metrics.depth.labels(name, state).set(getattr(found, state))
+                self._metrics.oldest_seconds.labels(name).set(found.oldest_seconds)
             self._metrics.log_up.set(1)
         except LogUnavailable:
             # Counters are still worth scraping; the gauge says why depths are old.

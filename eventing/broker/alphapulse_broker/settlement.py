@@ -56,9 +56,11 @@ class Settlement:
         except GroupMissing:
             _LOGGER.warning("entry_vanished", trigger=trigger.name, entry=entry.id.decode())
 
-    async def park(self, trigger: Trigger, entry: Entry, *, reason: str, detail: str = "") -> None:
-        """Put an entry aside."""
-        note = {"reason": reason, "detail": detail, "at_ms": now_ms()}
+    async def park(
+        self, trigger: Trigger, entry: Entry, *, reason: str, detail: str = "", status: int | None = None
+    ) -> None:
+        """Put an entry aside, with the status that the sink answered, if it did."""
+        note = {"reason": reason, "detail": detail, "status": status, "at_ms": now_ms()}
         outcome = await _insist(
             lambda: self._log.park(trigger.name, entry, consumer=self._consumer, reason=note)
         )
@@ -119,7 +121,7 @@ class Settlement:
             await self._dead_letter(trigger, entry, sink=sink, answer=answer)
         else:
             reason = "dead_letter_sink_failed" if entry.kind != EVENT else "no_dead_letter_sink"
-            await self.park(trigger, entry, reason=reason, detail=_detail(answer))
+            await self.park(trigger, entry, reason=reason, detail=_detail(answer), status=answer.status)
 
     async def _dead_letter(self, trigger: Trigger, entry: Entry, *, sink: str, answer: Answer) -> None:
         detail = answer.malformed.encode() or answer.detail

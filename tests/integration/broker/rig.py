@@ -21,7 +21,7 @@ from redis import Redis
 
 from alphapulse_broker import operations
 from alphapulse_broker.event_log import EventLog
-from alphapulse_broker.operations import ParkedEntry
+from alphapulse_broker.operations import DeadLetter
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.triggers import load
 from alphapulse_local.embedded.process import free_port, log_tail, spawn, stop
@@ -322,9 +322,9 @@ class Rig:
 
         await self.until(empty)
 
-    async def parked(self) -> list[ParkedEntry]:
+    async def parked(self) -> list[DeadLetter]:
         log = EventLog(Settings(redis_url=SecretStr(self.redis.url)))
         try:
-            return await operations.parked(log)
+            return (await operations.dead_letters(log)).entries
         finally:
             await log.close()

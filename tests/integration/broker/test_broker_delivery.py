@@ -2,12 +2,13 @@
 
 import asyncio
 import base64
-from dataclasses import asdict
+import json
 
 from aiohttp import web
 from redis import Redis
 
 from alphapulse_broker.keys import Keys
+from alphapulse_broker.tool.output import as_json
 from tests.integration.broker.rig import Delivery, Rig, answers, dead_letters_to, replies, trigger
 
 
@@ -103,10 +104,10 @@ async def test_11_dead_letter_sink_failing_too_parks_the_event_and_replay_delive
     await rig.send("a", tenantid="t-1")
     await rig.until(lambda: len(rig.sinks.of("letters")) == 4)
     await rig.until_empty("picky")
-    (listed,) = rig.run("parked", "--json")
+    (listed,) = rig.run("dead-letters", "--json")["entries"]
     (parked,) = await rig.parked()
 
-    assert listed == asdict(parked)
+    assert listed == json.loads(as_json(parked))
     assert parked.event_id == "a"
     assert parked.trigger == "picky"
     assert parked.tenant_id == "t-1"

@@ -154,7 +154,7 @@ async def test_4_ingress_that_has_not_seen_a_new_table_uses_it_nevertheless(own_
     await own_rig.until_ready(own_rig.ingress_port)
 
     own_rig.write(trigger("old", types="t"), trigger("new", types="t"))
-    await own_rig.until(lambda: "new" in {row["trigger"] for row in own_rig.run("status", "--json")})
+    await own_rig.until(lambda: "new" in {row["trigger"] for row in own_rig.run("lag", "--json")})
     answer = await own_rig.send("after")
     await own_rig.until_delivered("new", "after")
 
