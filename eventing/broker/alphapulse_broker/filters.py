@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from alphapulse_broker.cesql import InvalidExpression, compile_predicate
 from alphapulse_broker.errors import InvalidManifest
 
 Attributes = Mapping[str, str]
@@ -36,10 +37,6 @@ def _compile(entry: object) -> Predicate:
     if not isinstance(entry, Mapping) or len(entry) != 1:
         raise InvalidManifest(f"a filter has exactly one dialect, was {entry!r}")
     ((dialect, operand),) = entry.items()
-    if dialect == "cesql":
-        raise InvalidManifest(
-            "dialect cesql is not supported by this broker; use exact, prefix, suffix, all, any, not"
-        )
     compiler = _DIALECTS.get(dialect)
     if compiler is None:
         raise InvalidManifest(f"unknown filter dialect {dialect!r}; known: {', '.join(_DIALECTS)}")
@@ -88,6 +85,13 @@ def _not(operand: Any) -> Predicate:
     return lambda attributes: not inner(attributes)
 
 
+def _cesql(operand: Any) -> Predicate:
+    try:
+        return compile_predicate(_operand("cesql", operand))
+    except InvalidExpression as error:
+        raise InvalidManifest(f"cesql: {error}") from error
+
+
 def _all(predicates: list[Predicate]) -> Predicate:
     if not predicates:
         return lambda _: True
@@ -108,7 +112,7 @@ def _attribute(name: object) -> str:
 
 def _operand(dialect: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidManifest(f"{dialect} compares text; quote the value {value!r}")
+        raise InvalidManifest(f"{dialect} takes text; quote the value {value!r}")
     return value
 
 
@@ -119,4 +123,5 @@ _DIALECTS: dict[str, Callable[[Any], Predicate]] = {
     "all": _group("all", _all),
     "any": _group("any", _any),
     "not": _not,
+    "cesql": _cesql,
 }

@@ -145,6 +145,7 @@ def load(
             continue
         trigger = _trigger(file, document)
         if trigger.spec.broker == broker:
+            _refuse_unusable_filter(file, trigger)
             delivery = trigger.spec.delivery.over(default)
             triggers.append(trigger.model_copy(update={"spec": _with_delivery(trigger.spec, delivery)}))
     return TriggerTable(triggers)
@@ -205,6 +206,14 @@ def _trigger(file: Path, document: Mapping[str, Any]) -> Trigger:
     name = (document.get("metadata") or {}).get("name")
     content = {"name": name, "spec": document.get("spec") or {}}
     return _validated(file, f"trigger {name}", Trigger, content)
+
+
+def _refuse_unusable_filter(file: Path, trigger: Trigger) -> None:
+    # The table compiles it as well, and no longer knows the file.
+    try:
+        trigger.compiled()
+    except InvalidManifest as error:
+        raise InvalidManifest(f"{file.name}: {error}") from error
 
 
 def _validated(file: Path, what: str, model: type[Model], content: object) -> Model:

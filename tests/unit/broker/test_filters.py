@@ -28,6 +28,12 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/trade", "type": "com.alpha
         ([{"all": [{"exact": {"source": "/trade"}}, {"suffix": {"type": ".v2"}}]}], False),
         ([{"exact": {"source": "/trade"}}, {"suffix": {"type": ".v2"}}], False),
         ([{"all": [{"not": {"any": [{"exact": {"id": "2"}}]}}, {"exact": {"id": "1"}}]}], True),
+        ([{"cesql": "type LIKE 'com.alphapulse.trade.%' AND source = '/trade'"}], True),
+        ([{"cesql": "source = '/other'"}], False),
+        ([{"cesql": "absent = 'x' OR source = '/trade'"}], False),
+        ([{"cesql": "EXISTS absent AND absent = 'x' OR source = '/trade'"}], True),
+        ([{"not": {"cesql": "absent = 'x'"}}], True),
+        ([{"cesql": "id = 1"}, {"suffix": {"type": ".v1"}}], True),
     ],
 )
 def test_12_dialects_match_as_the_subscriptions_api_says(
@@ -62,7 +68,11 @@ def test_12_filters_win_over_legacy_attributes() -> None:
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ([{"cesql": "type = 'x'"}], "cesql is not supported"),
+        ([{"cesql": "type = 'x"}], "cesql: line 1, column 8: the text that begins here has no closing '"),
+        ([{"cesql": "type"}], "cesql: line 1, column 1: expected a condition, found an attribute alone"),
+        ([{"not": {"cesql": "REGEX(type, 'x')"}}], "cesql: line 1, column 1: there is no function REGEX"),
+        ([{"cesql": {"type": "x"}}], "cesql takes text"),
+        ([{"cesql": True}], "cesql takes text; quote the value True"),
         ([{"regex": {"type": "x"}}], "unknown filter dialect 'regex'"),
         ([{}], "exactly one dialect"),
         ([{"exact": {"a": "x"}, "prefix": {"a": "x"}}], "exactly one dialect"),

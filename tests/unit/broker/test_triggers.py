@@ -94,7 +94,10 @@ def test_revision_changes_with_content_and_not_with_order(triggers: Path) -> Non
         (manifest(subscriber={}), r"needs ref or uri"),
         (manifest(subscriber={"ref": {"kind": "Channel", "name": "c"}}), r"Input should be 'Service'"),
         (manifest(delivery={"backoffDelay": "1s"}), r"ISO 8601"),
-        (manifest(filters=[{"cesql": "true"}]), r"trigger one: dialect cesql is not supported"),
+        (
+            manifest(filters=[{"cesql": "type = 'x'\nAND source LIKE y"}]),
+            r"^a.yaml: trigger one: cesql: line 2, column 17: expected a quoted pattern, found 'y'$",
+        ),
     ],
 )
 def test_manifest_that_cannot_be_used_is_refused_with_file_object_and_field(
