@@ -66,6 +66,24 @@ class Settings(BaseSettings):
     read_block_seconds: float = Field(2, gt=0, description="longest wait of one blocking read")
     shutdown_seconds: float = Field(25, gt=0, description="time given to deliveries in flight at SIGTERM")
 
+    controller_port: int = Field(9002, description="port of the controller's health and metrics")
+    cluster_domain: str = Field("cluster.local", description="DNS domain of the cluster")
+    ingress_service: str = Field(
+        "{name}-broker-ingress", description="Service of a Broker's ingress, in the Broker's namespace"
+    )
+    dispatcher_service: str = Field(
+        "{name}-broker-dispatcher", description="Service of its dispatcher; nobody calls it but probes"
+    )
+    resync_seconds: float = Field(10, gt=0, description="longest time between two looks at the cluster")
+    drain_seconds: float = Field(
+        600, ge=0, description="time a deleted trigger's events have before they are parked"
+    )
+
+    def broker_address(self, *, namespace: str, name: str) -> str:
+        """Return the URL that a Broker object announces."""
+        host = f"{self.ingress_service.format(name=name)}.{namespace}.svc.{self.cluster_domain}"
+        return f"http://{host}/{namespace}/{name}"
+
 
 def settings_from_environment() -> Settings:
     """Return the settings; raises pydantic.ValidationError naming what is missing or wrong."""

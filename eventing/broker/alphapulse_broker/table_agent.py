@@ -122,8 +122,11 @@ class TableAgent:
             return self.table
 
     async def repair(self) -> None:
-        """Make streams and groups again after Redis lost its data."""
-        await self._log.publish(self.table)
+        """Make streams and groups again after Redis lost its data.
+
+        A newer table stays in force: it may be the reason why a stream is gone.
+        """
+        await self._log.publish(self.table, replacing=self.table.revision)
 
     async def _check_durability(self) -> None:
         if self._durability_checked:

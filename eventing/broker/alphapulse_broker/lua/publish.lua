@@ -5,17 +5,25 @@
 -- ARGV[1]    consumer group
 -- ARGV[2]    revision (digest of the table's content)
 -- ARGV[3]    the table as JSON
--- Returns    1 when the stored revision changed, 0 when it was this one already.
+-- ARGV[4]    'any', or 'only' with ARGV[5]: the one other revision that may be replaced ('' for none)
+-- Returns    1 when the stored revision changed, 0 when it was this one already, -1 when it is
+--            another one than may be replaced; then nothing was done.
 --
 -- Atomicity: streams and groups exist before the revision is visible, so an event that was
 -- evaluated against this table always finds a group that will read it from its first entry.
+local stored = redis.call('HGET', KEYS[1], 'revision')
+if ARGV[4] == 'only' and stored and stored ~= ARGV[2] and stored ~= ARGV[5] then
+  return -1
+end
 for i = 2, #KEYS do
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
   if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return made
   end
 end
-if redis.call('HGET', KEYS[1], 'revision') == ARGV[2] then
+-- A table left behind by a deleted broker was about to expire.
+redis.call('PERSIST', KEYS[1])
+if stored == ARGV[2] then
   return 0
 end
 redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'triggers', ARGV[3])
