@@ -61,7 +61,7 @@ class Market:
             ticker = await read_ticker(self._source, scope.market_cache, symbol, now=now)
         except UnknownSymbol as error:
             raise Unlisted(symbol) from error
-        except (BrokenCandleFile, NotADirectoryError) as error:
+        except (BrokenCandleFile, OSError) as error:
             logger.warning("market_data_unreadable", symbol=symbol, error=str(error))
             raise DependencyDown(f"the market data of {symbol} cannot be read") from error
         return TickerView(

@@ -24,6 +24,7 @@ from alphapulse.market.writing import (
     upsert_instrument,
 )
 from alphapulse.providers.candles import CandleError, CandleSource, Listing, candle_source
+from alphapulse.runtime.errors import DependencyDown
 from alphapulse.runtime.metrics import collectors
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.trace import Trace
@@ -94,8 +95,18 @@ class MarketData:
         return candle_source(settings.market_data_dir, settings.simulation_seed, clock=self._resources.clock)
 
     async def _listings(self, symbols: Collection[str]) -> list[Listing]:
-        """Store the instruments of the source, and return those that are asked for."""
-        listings = await self._source.instruments()
+        """Store the instruments of the source, and return those that are asked for.
+
+        Raises
+        ------
+        DependencyDown
+            The source cannot be read at all.
+        """
+        try:
+            listings = await self._source.instruments()
+        except OSError as error:
+            logger.warning("market_data_unreadable", error=str(error))
+            raise DependencyDown("the directory of candle files cannot be read") from error
         now = self._resources.clock()
         async with self._resources.platform.session() as session:
             for listing in listings:

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Final
 
 from alphapulse.data.session import Session
-from alphapulse.domain.candles import Candle
+from alphapulse.domain.candles import Candle, InvalidCandle
 from alphapulse.domain.instruments import Instrument, Interval
+from alphapulse.domain.money import MAX_INTEGER_DIGITS
 from alphapulse.market.series import PAPER
 from alphapulse.market.statements import sql
 
 _BATCH_BARS: Final = 5_000
+_TOO_LARGE: Final = Decimal(10) ** MAX_INTEGER_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,16 @@ async def upsert_candles(
     now: dt.datetime,
     exchange: str = PAPER,
 ) -> Changes | None:
-    """Insert bars and overwrite those that differ; None when everything was there already."""
+    """Insert bars and overwrite those that differ; None when everything was there already.
+
+    Raises
+    ------
+    InvalidCandle
+        A price or volume has too many digits to be stored; sums over finer bars may.
+    """
+    for candle in candles:
+        if candle.high >= _TOO_LARGE or candle.volume >= _TOO_LARGE:
+            raise InvalidCandle(f"a figure of the bar of {candle.open_time.isoformat()} is too large")
     changed: list[Changes] = []
     for batch in _batches(candles):
         row = await sql.upsert_candles(

@@ -173,6 +173,33 @@ async def test_broken_file_does_not_stop_the_others_and_halts_its_instrument(
     assert [tuple(row) for row in found] == [("AAA-USD", "halted"), ("BBB-USD", "trading")]
 
 
+async def test_figures_too_large_to_store_do_not_stop_the_other_series(
+    functions: Functions, platform: PlatformDatabase, candle_dir: Path
+) -> None:
+    # Each hour fits; the volume of a day does not.
+    row = "1,1,1,1," + "9" * 20
+    hours = [f"{START + dt.timedelta(hours=n):%Y-%m-%dT%H:%M:%SZ},{row}\n" for n in range(24)]
+    (candle_dir / "AAA-USD_1h.csv").write_text(HEADER + "".join(hours))
+    (candle_dir / "BBB-USD_1h.csv").write_text(HEADER + bars(12))
+
+    await refresh(functions)
+
+    assert len(await stored(platform, "AAA-USD")) == 24
+    assert await stored(platform, "AAA-USD", "1d") == []
+    assert len(await stored(platform, "BBB-USD")) == 12
+
+
+async def test_a_directory_that_is_not_there_is_a_dependency_that_is_down(
+    functions: Functions, candle_dir: Path
+) -> None:
+    candle_dir.rename(candle_dir.with_name("elsewhere"))
+
+    answer = await functions.deliver("market_data", functions.tick("market-refresh"))
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "dependency_down")
+    assert str(candle_dir) not in answer.text
+
+
 async def test_events_stay_in_the_outbox_when_the_broker_is_down(
     functions: Functions, platform: PlatformDatabase, broker: Broker
 ) -> None:
