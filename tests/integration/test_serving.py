@@ -1,6 +1,7 @@
 """`python -m alphapulse.serve`: health, readiness, metrics, shutdown, and refusals to start."""
 
 import contextlib
+import http.server
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -47,16 +49,20 @@ class Served:
 
 
 @pytest.fixture
-def accounts(tmp_path: Path, database: DatabaseUrls, signing_key: bytes) -> Iterator[Served]:
+def environment_of_accounts(tmp_path: Path, database: DatabaseUrls, signing_key: bytes) -> dict[str, str]:
     key = tmp_path / "key.pem"
     key.write_bytes(signing_key)
-    served = Served(
-        tmp_path,
-        FUNCTION="accounts",
-        DATABASE_URL=database.app,
-        PLATFORM_DATABASE_URL=database.platform,
-        TOKEN_SIGNING_KEY_FILE=str(key),
-    )
+    return {
+        "FUNCTION": "accounts",
+        "DATABASE_URL": database.app,
+        "PLATFORM_DATABASE_URL": database.platform,
+        "TOKEN_SIGNING_KEY_FILE": str(key),
+    }
+
+
+@pytest.fixture
+def accounts(tmp_path: Path, environment_of_accounts: dict[str, str]) -> Iterator[Served]:
+    served = Served(tmp_path, **environment_of_accounts)
     served.wait()
     yield served
     stop(served.process)
@@ -106,6 +112,54 @@ def test_sigterm_finishes_what_is_in_flight_and_ends_with_status_0(accounts: Ser
 
     assert [answer.status_code for answer in answers] == [202] * 6
     assert accounts.process.wait(DEADLINE_SECONDS) == 0
+
+
+class SlowIngress(http.server.BaseHTTPRequestHandler):
+    """A broker that takes its time; `types` are the event types it has stored."""
+
+    types: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(0.3)
+        self.types.append(self.headers["ce-type"])
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def slow_broker() -> Iterator[str]:
+    SlowIngress.types.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowIngress)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/alphapulse/default"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_sigterm_right_after_an_answer_still_sends_its_events(
+    tmp_path: Path, environment_of_accounts: dict[str, str], slow_broker: str
+) -> None:
+    served = Served(tmp_path, **environment_of_accounts, BROKER_URL=slow_broker)
+    served.wait()
+    try:
+        answer = sign_up(served.url, "drained@example.com")
+        sent_before = len(SlowIngress.types)
+        served.process.send_signal(signal.SIGTERM)
+        status = served.process.wait(DEADLINE_SECONDS)
+    finally:
+        stop(served.process)
+
+    assert (answer.status_code, sent_before, status) == (202, 0, 0)
+    assert SlowIngress.types == [
+        "com.alphapulse.tenant.signup.requested.v1",
+        "com.alphapulse.tenant.activated.v1",
+    ]
 
 
 def wait_for_in_flight(served: Served, count: int) -> None:
