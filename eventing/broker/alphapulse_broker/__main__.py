@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:
-    if options.command in ("ingress", "dispatcher"):
+    if options.command in ("ingress", "dispatcher", "controller"):
         _serve(options.command, settings)
         return 0
     return asyncio.run(operate(options, settings))
@@ -48,10 +50,20 @@ def _serve(command: str, settings: Settings) -> None:
         from alphapulse_broker.ingress import serve as serve_ingress  # noqa: PLC0415 - see above
 
         serving.run(serve_ingress(settings))
+    elif command == "controller":
+        serving.run(_controller(settings))
     else:
         from alphapulse_broker.dispatcher import serve as serve_dispatcher  # noqa: PLC0415 - see above
 
         serving.run(serve_dispatcher(settings))
+
+
+def _controller(settings: Settings) -> Coroutine[Any, Any, None]:
+    if importlib.util.find_spec("kopf") is None:
+        raise BrokerError("the controller needs kopf: install alphapulse-broker[controller]")
+    from alphapulse_broker.controller.operator import serve  # noqa: PLC0415 - kopf is an extra
+
+    return serve(settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ingress", help="accept events: POST /{namespace}/{broker} on BROKER_PORT")
     commands.add_parser("dispatcher", help="deliver events; health and metrics on BROKER_DISPATCHER_PORT")
+    commands.add_parser(
+        "controller",
+        help="in a cluster: reconcile Broker and Trigger objects; health on BROKER_CONTROLLER_PORT",
+    )
     add_commands(commands)
     return parser
 

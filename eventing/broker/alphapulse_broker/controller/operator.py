@@ -1,0 +1,139 @@
+"""The controller process: kopf watches, the control loop reconciles, a small server answers probes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import kopf
+import structlog
+from aiohttp import web
+
+from alphapulse_broker.controller.control_loop import ControlLoop
+from alphapulse_broker.controller.kubernetes import KubernetesApi, credentials
+from alphapulse_broker.controller.logs import BrokerLogs
+from alphapulse_broker.controller.references import Reference
+from alphapulse_broker.settings import Settings
+
+_LOGGER = structlog.get_logger("broker.controller")
+
+# A loop that has not come round for so many resync intervals is stuck, not slow.
+_STUCK_TURNS = 12
+_WATCHED_REFERENTS = (("serving.knative.dev", "v1", "services"), ("", "v1", "services"))
+
+
+async def serve(settings: Settings) -> None:
+    """Run the controller until SIGTERM or SIGINT."""
+    _log_as_json()
+    logs = BrokerLogs(settings)
+    try:
+        async with KubernetesApi() as api:
+            await _run(settings, ControlLoop(settings, api, logs))
+    finally:
+        await logs.close()
+
+
+def registry(loop: ControlLoop) -> kopf.OperatorRegistry:
+    """Return what kopf is to watch: each event only makes the control loop look again."""
+    found = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=found)
+    def login(**_: Any) -> kopf.ConnectionInfo | None:
+        return credentials()
+
+    @kopf.on.event("eventing.knative.dev", "v1", "brokers", registry=found)
+    @kopf.on.event("eventing.knative.dev", "v1", "triggers", registry=found)
+    async def changed(**_: Any) -> None:
+        loop.look_again()
+
+    for group, version, plural in _WATCHED_REFERENTS:
+
+        @kopf.on.event(group, version, plural, registry=found)
+        async def referent_changed(body: kopf.Body, name: str, namespace: str | None, **_: Any) -> None:
+            loop.referent_changed(Reference(body["apiVersion"], body["kind"], namespace or "", name))
+
+    return found
+
+
+def operator_settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: it watches and writes nothing."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    # Needs no right to look at namespaces and definitions; the kinds are looked up at start.
+    settings.scanning.disabled = True
+    settings.networking.error_backoffs = [1, 1, 2, 3, 5]
+    settings.process.ultimate_exiting_timeout = 30
+    return settings
+
+
+async def _run(settings: Settings, loop: ControlLoop) -> None:
+    stop = asyncio.Event()
+    server = await _probes(settings, loop)
+    reconciling = asyncio.create_task(loop.run())
+    watching = asyncio.create_task(_watch(loop, stop))
+    _LOGGER.info("started", port=settings.controller_port)
+    try:
+        await asyncio.wait([reconciling, watching], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        _LOGGER.info("stopping")
+        stop.set()
+        await asyncio.wait([watching])
+        reconciling.cancel()
+        await asyncio.wait([reconciling])
+        await server.cleanup()
+        _LOGGER.info("stopped")
+    for task in (watching, reconciling):
+        if not task.cancelled():
+            task.result()
+
+
+def _watch(loop: ControlLoop, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    return kopf.operator(
+        registry=registry(loop),
+        settings=operator_settings(),
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+    )
+
+
+async def _probes(settings: Settings, loop: ControlLoop) -> web.AppRunner:
+    longest = settings.resync_seconds * _STUCK_TURNS
+
+    async def health(_: web.Request) -> web.Response:
+        silent = time.monotonic() - loop.last_turn
+        # Told apart from an unreachable API server, which a restart would not mend.
+        stuck = silent > longest and not loop.problem
+        return web.Response(status=503 if stuck else 200, text=f"last turn {silent:.0f} s ago")
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.Response(status=503 if loop.problem else 200, text=loop.problem or "ready")
+
+    app = web.Application()
+    app.add_routes([web.get("/health", health), web.get("/ready", ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, settings.controller_port).start()
+    return runner
+
+
+def _log_as_json() -> None:
+    """Give kopf's own log lines the form of all others; of its chatter only what is wrong."""
+    processors: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=processors,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
