@@ -12,7 +12,6 @@ from alphapulse.data.errors import ConstraintViolated
 from alphapulse.domain.candles import InvalidCandle
 from alphapulse.domain.instruments import Interval
 from alphapulse.events import Event, event_type, schemas
-from alphapulse.events.publish import BrokerUnavailable
 from alphapulse.market.series import PAPER, drop_series
 from alphapulse.market.tickers import drop_ticker
 from alphapulse.market.writing import (
@@ -25,8 +24,8 @@ from alphapulse.market.writing import (
 )
 from alphapulse.providers.candles import CandleError, CandleSource, Listing, candle_source
 from alphapulse.runtime.errors import DependencyDown
-from alphapulse.runtime.metrics import collectors
 from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.sending import send
 from alphapulse.runtime.trace import Trace
 from functions.market_data.continuation import continuation
 
@@ -179,17 +178,7 @@ class MarketData:
         )
 
     async def _publish(self, events: list[Event]) -> None:
-        sent = []
-        for event in events:
-            try:
-                await self._resources.publisher.publish(event)
-            except BrokerUnavailable as error:
-                # The rest stays in the outbox, where the relay finds it.
-                logger.warning("publish_failed", event_id=event.id, type=event.type, error=str(error))
-                collectors().published.labels("failed").inc()
-                break
-            sent.append(event.id)
-            collectors().published.labels("sent").inc()
+        sent = await send(self._resources.publisher, events)
         if sent:
             async with self._resources.platform.session() as session:
                 await outbox.mark_sent(session, sent)

@@ -15,9 +15,8 @@ import structlog
 from alphapulse.data import outbox
 from alphapulse.data.session import Session
 from alphapulse.events import Event, event_type, schemas
-from alphapulse.events.publish import BrokerUnavailable
-from alphapulse.runtime.metrics import collectors
 from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.sending import send
 from alphapulse.runtime.trace import Trace
 from alphapulse.tenancy.cache import SharedCache, TenantCache
 from alphapulse.tenancy.principal import Principal
@@ -170,17 +169,7 @@ class TenantWork:
 
     async def _send(self) -> None:
         resources = self.scope.resources
-        sent = []
-        for event in self._emitted:
-            try:
-                await resources.publisher.publish(event)
-            except BrokerUnavailable as error:
-                # Nothing is lost: the row stays in the outbox and the relay sweeps it.
-                logger.warning("publish_failed", event_id=event.id, type=event.type, error=str(error))
-                collectors().published.labels("failed").inc()
-                break
-            sent.append(event)
-            collectors().published.labels("sent").inc()
+        sent = await send(resources.publisher, self._emitted)
         if sent:
             async with resources.database.tenant(self.tenant_id) as session:
-                await outbox.mark_sent(session, [event.id for event in sent])
+                await outbox.mark_sent(session, sent)
