@@ -7,7 +7,7 @@ as its ABS of the least Integer is: a wrapped result would let events pass that 
 from collections.abc import Callable, Mapping
 
 from alphapulse_broker.cesql.errors import ErrorKind, EvaluationFailed
-from alphapulse_broker.cesql.parser import MAX_INTEGER, MIN_INTEGER
+from alphapulse_broker.cesql.syntax import MAX_INTEGER, MIN_INTEGER
 
 
 def negative(value: int) -> int:

@@ -3,19 +3,20 @@
 A type's zero value is what calling it gives: `""`, `0`, `False`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from alphapulse_broker.cesql.errors import ErrorKind, EvaluationFailed, shown
-from alphapulse_broker.cesql.parser import MAX_INTEGER, MIN_INTEGER
-from alphapulse_broker.cesql.syntax import Value
+from alphapulse_broker.cesql.syntax import MAX_DIGITS, MAX_INTEGER, MIN_INTEGER, Value
 
 Type = type[str] | type[int] | type[bool]
 Cast = Callable[[Value], Any]
 
+# What works on the characters of a String takes no longer one. A segment of a pattern that holds `_` is tried
+# at each place of the text, so this and the length of an expression bound the time of one evaluation.
+MAX_TEXT = 16_384
+
 _NAMES: Mapping[Type, str] = {str: "String", int: "Integer", bool: "Boolean"}
-_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,10})")
 
 
 def to_string(value: Value) -> str:
@@ -27,13 +28,25 @@ def to_string(value: Value) -> str:
     return str(value)
 
 
+def to_text(value: Value) -> str:
+    """Return a value as a String to be worked on; one that is too long is a generic error."""
+    text = to_string(value)
+    if len(text) > MAX_TEXT:
+        reason = f"LIKE and functions take texts of at most {MAX_TEXT} characters, found {len(text)}"
+        raise EvaluationFailed(ErrorKind.GENERIC, reason)
+    return text
+
+
 def to_integer(value: Value) -> int:
     """Return a value as Integer; a String has to be a decimal number of 32 bits."""
     if value.__class__ is not str:
         return int(value)
-    match = _INTEGER.fullmatch(value)
-    if match is not None:
-        number = -int(match[2]) if match[1] == "-" else int(match[2])
+    digits = value[1:] if value.startswith(("+", "-")) else value
+    decimal = len(value) <= MAX_TEXT and digits.isascii() and digits.isdecimal()
+    # Compared by length first: the value of a very long run of digits is never computed.
+    if decimal and len(significant := digits.lstrip("0")) <= MAX_DIGITS:
+        number = int(significant or "0")
+        number = -number if value[0] == "-" else number
         if MIN_INTEGER <= number <= MAX_INTEGER:
             return number
     raise EvaluationFailed(ErrorKind.CAST, f"{shown(value)} is no Integer")
@@ -43,7 +56,8 @@ def to_boolean(value: Value) -> bool:
     """Return a value as Boolean; a String has to be `true` or `false` in any case."""
     if value.__class__ is not str:
         return bool(value)
-    lowered = value.lower()
+    # No longer than what could tell it from "false", however long it is.
+    lowered = value[:6].lower()
     if lowered == "true":
         return True
     if lowered == "false":

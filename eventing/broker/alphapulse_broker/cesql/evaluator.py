@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from alphapulse_broker.cesql.arithmetic import ARITHMETIC, negative
-from alphapulse_broker.cesql.casts import CASTS, Type, to_string
+from alphapulse_broker.cesql.casts import CASTS, Type, to_string, to_text
 from alphapulse_broker.cesql.errors import ErrorKind, EvaluationFailed
 from alphapulse_broker.cesql.functions import find
 from alphapulse_broker.cesql.like import compile_like
@@ -57,6 +57,11 @@ def _operand(node: Node, wanted: Type) -> Evaluate:
         return compiled.evaluate
     cast, evaluate = CASTS[wanted], compiled.evaluate
     return lambda event: cast(evaluate(event))
+
+
+def _text(node: Node) -> Evaluate:
+    evaluate = compile_node(node).evaluate
+    return lambda event: to_text(evaluate(event))
 
 
 def _literal(node: Literal) -> Compiled:
@@ -157,7 +162,7 @@ def _logic(node: Logic) -> Compiled:
 
 
 def _like(node: Like) -> Compiled:
-    text, matches, wanted = _operand(node.operand, str), compile_like(node.pattern), not node.negated
+    text, matches, wanted = _text(node.operand), compile_like(node.pattern), not node.negated
     return Compiled(lambda event: matches(text(event)) is wanted, bool)
 
 
@@ -179,7 +184,7 @@ def _call(node: Call) -> Compiled:
         return Compiled(_missing_function(node.name, arity), bool)
     implementation = function.implementation
     arguments = [
-        compile_node(argument).evaluate if wanted is None else _operand(argument, wanted)
+        _argument(argument, wanted)
         for argument, wanted in zip(node.arguments, function.types(arity), strict=True)
     ]
 
@@ -192,6 +197,12 @@ def _call(node: Call) -> Compiled:
             raise
 
     return Compiled(call, function.returns)
+
+
+def _argument(node: Node, wanted: Type | None) -> Evaluate:
+    if wanted is None:
+        return compile_node(node).evaluate
+    return _text(node) if wanted is str else _operand(node, wanted)
 
 
 def _missing_function(name: str, arity: int) -> Evaluate:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from alphapulse_broker.cesql.arithmetic import absolute
-from alphapulse_broker.cesql.casts import Type, to_boolean, to_integer, to_string
+from alphapulse_broker.cesql.casts import MAX_TEXT, Type, to_boolean, to_integer, to_string
 from alphapulse_broker.cesql.errors import ErrorKind, EvaluationFailed
-from alphapulse_broker.cesql.like import MAX_TEXT
 from alphapulse_broker.cesql.syntax import Value
 
 # Unicode's White_Space property; str.strip() would take the control characters U+001C to U+001F as well.

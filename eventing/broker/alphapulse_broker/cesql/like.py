@@ -8,12 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from alphapulse_broker.cesql.errors import ErrorKind, EvaluationFailed
-
 Matcher = Callable[[str], bool]
-
-# A segment with `_` is tried at each place of the text, so the work is bounded by text times pattern.
-MAX_TEXT = 16_384
 
 _PIECE = re.compile(r"\\[%_]|.", re.DOTALL)
 
@@ -84,9 +79,6 @@ def _any_matcher(segments: Sequence[_Segment]) -> Matcher:
         return lambda text: len(text) == first.length and first.stands_at(text, 0)
 
     def like(text: str) -> bool:
-        if len(text) > MAX_TEXT:
-            reason = f"LIKE looks through at most {MAX_TEXT} characters, found {len(text)}"
-            raise EvaluationFailed(ErrorKind.GENERIC, reason)
         end = len(text) - last.length
         if len(text) < shortest or not first.stands_at(text, 0) or not last.stands_at(text, end):
             return False

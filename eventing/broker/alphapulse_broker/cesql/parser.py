@@ -10,6 +10,9 @@ from typing import Final
 
 from alphapulse_broker.cesql.errors import InvalidExpression, shown
 from alphapulse_broker.cesql.syntax import (
+    MAX_DIGITS,
+    MAX_INTEGER,
+    MIN_INTEGER,
     Attribute,
     Binary,
     Call,
@@ -28,8 +31,6 @@ from alphapulse_broker.cesql.tokens import END, INTEGER, NAME, TEXT, Token, toke
 MAX_LENGTH = 4096
 MAX_HEIGHT = 64
 
-MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1
-
 _LOGIC, _COMPARISON, _SUM, _PRODUCT = 1, 2, 3, 4
 _PRECEDENCE: Final = {
     **dict.fromkeys(("AND", "OR", "XOR"), _LOGIC),
@@ -39,7 +40,6 @@ _PRECEDENCE: Final = {
 }
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9]+")
 _FUNCTION = re.compile(r"[A-Za-z][A-Za-z_]*")
-_INTEGER_DIGITS = 10
 
 
 def parse(text: str) -> Node:
@@ -184,7 +184,7 @@ class _Parser:
         first = sign or digits
         # Compared by length first: the value of a very long run of digits is never computed.
         significant = digits.source.lstrip("0") or "0"
-        value = int(significant) if len(significant) <= _INTEGER_DIGITS else MAX_INTEGER + 2
+        value = int(significant) if len(significant) <= MAX_DIGITS else MAX_INTEGER + 2
         value = -value if sign is not None and sign.kind == "-" else value
         if not MIN_INTEGER <= value <= MAX_INTEGER:
             number = shown(self._text[first.position : digits.end])

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 Value = str | int | bool
 
+MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1
+MAX_DIGITS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
