@@ -25,6 +25,7 @@ from functions.agents.statements import sql
 
 DEADLINE: Final = dt.timedelta(minutes=5)
 _TOO_LATE: Final = "no answer before the deadline"
+_UNFINISHED: Final = frozenset({"waiting", "running"})
 
 
 class UnknownSymbols(Invalid):
@@ -160,8 +161,9 @@ async def _views(work: TenantWork, rows: Sequence[Any]) -> list[RunView]:
 
 
 def _view(row: Any, tasks: Sequence[Any], *, now: dt.datetime) -> RunView:
-    # The sweep comes each minute; a run that is overdue says so before it.
-    overdue = row["status"] == "running" and row["deadline_at"] <= now
+    # The sweep comes each minute; a run that waits past its deadline says so before it.
+    waits = any(task["status"] in _UNFINISHED for task in tasks)
+    overdue = row["status"] == "running" and row["deadline_at"] <= now and waits
     symbols = row["symbols"]
     in_order = sorted(tasks, key=lambda t: (symbols.index(t["symbol"]), CATALOGUE.index(t["agent"])))
     return RunView(
@@ -178,7 +180,7 @@ def _view(row: Any, tasks: Sequence[Any], *, now: dt.datetime) -> RunView:
 
 
 def _task(row: Any, *, overdue: bool) -> TaskView:
-    late = overdue and row["status"] in {"waiting", "running"}
+    late = overdue and row["status"] in _UNFINISHED
     return TaskView(
         agent=row["agent"],
         symbol=row["symbol"],

@@ -41,11 +41,12 @@ class WrongAgent(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: the run, the symbol and the length of its bars."""
+    """What is asked: the run, the symbol, the length of its bars, and until when."""
 
     run_id: uuid.UUID
     symbol: str
     interval: Interval
+    deadline_at: dt.datetime
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Request":
@@ -58,7 +59,12 @@ class Request:
         """
         if data["agent"] != AGENT:
             raise WrongAgent(f"this function is the agent {AGENT!r}, the request is for {data['agent']!r}")
-        return cls(uuid.UUID(data["run_id"]), data["symbol"], Interval(data["interval"]))
+        return cls(
+            uuid.UUID(data["run_id"]),
+            data["symbol"],
+            Interval(data["interval"]),
+            dt.datetime.fromisoformat(data["deadline_at"]),
+        )
 
     def task_key(self, work: TenantWork) -> dict[str, Any]:
         """Return what identifies the task, and the signal, among a tenant's."""
@@ -74,10 +80,10 @@ async def on_requested(event: Event, work: TenantWork) -> Event | None:
     """Compute the signal, store it, and reply with it; nothing if the run no longer waits for it."""
     request = Request.of(event.data)
     task = await sql.take(work.session, **request.task_key(work))
-    if task["status"] in _ENDED:
-        # Asked twice, or too late: the deadline passed and the consensus was reached without this signal.
+    if task["status"] in _ENDED or work.now >= request.deadline_at:
+        # Asked twice, or too late: past its deadline a run has failed, also before the sweep has closed it.
         logger.info(
-            "task_has_ended",
+            "signal_not_wanted",
             run_id=str(request.run_id),
             symbol=request.symbol,
             status=task["status"],

@@ -215,6 +215,19 @@ class TestRun:
         assert run["agents"][0]["status"] == "failed"
         assert run["agents"][0]["reason"] == "no answer before the deadline"
 
+    async def test_run_whose_agents_all_spoke_in_time_never_shows_as_failed(
+        self, api: httpx.AsyncClient, clock: Clock, app_database: Database, tenant: TenantId
+    ) -> None:
+        accepted = (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()
+        async with app_database.tenant(tenant) as session:
+            await session.execute(
+                "UPDATE agent_run_tasks SET status = 'done' WHERE tenant_id = $1", tenant.value
+            )
+        clock.advance(minutes=5)
+
+        # Its consensus is on the way, and will close it as done.
+        assert (await api.get(accepted["status_url"])).json()["status"] == "running"
+
     async def test_runs_are_paged_newest_first(self, api: httpx.AsyncClient) -> None:
         started = [
             (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()["run_id"] for _ in range(5)

@@ -35,7 +35,7 @@ def requested(functions: Functions, tenant: TenantId, symbol: str, **changes: An
         "symbol": symbol,
         "interval": "1d",
         "requested_at": "2024-01-01T00:00:00Z",
-        "deadline_at": "2024-01-01T00:05:00Z",
+        "deadline_at": "2999-01-01T00:05:00Z",
     } | changes
     return functions.event("signal.requested", data, tenant, correlationid=data["run_id"])
 
@@ -150,6 +150,20 @@ async def test_task_that_failed_at_its_deadline_gets_no_late_signal(
     assert await signals(app_database, tenant) == []
     [task] = await tasks(app_database, tenant)
     assert (task["status"], task["reason"]) == ("failed", "late")
+
+
+async def test_request_past_its_deadline_gets_no_signal_before_the_sweep_either(
+    functions: Functions, tenant: TenantId, app_database: Database, platform_database: PlatformDatabase
+) -> None:
+    await store(platform_database, "SIGA-USD", wave(260))
+    event = requested(functions, tenant, "SIGA-USD", deadline_at="2024-01-01T00:05:00Z")
+    await add_task(app_database, tenant, event.data["run_id"], "SIGA-USD", "waiting")
+
+    answer = await functions.deliver("signal_technical", event)
+
+    # The run is told to have failed from this moment; a signal would make it succeed again.
+    assert answer.status_code == 204
+    assert await signals(app_database, tenant) == []
 
 
 async def test_missing_interval_abstains_and_names_those_there_are(
