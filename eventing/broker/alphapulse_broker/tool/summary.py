@@ -8,7 +8,8 @@ def as_summary(found: BrokerStatus) -> str:
     """Return the broker's state as an operator reads it, problems in capitals."""
     name = f"{found.namespace}/{found.broker}"
     lines = [
-        f"broker      {name}, {found.triggers} triggers, revision {found.revision} (change {found.generation})",
+        f"broker      {name}, {found.triggers} triggers",
+        f"table       revision {found.revision}, change {found.generation}",
         *_redis(found.redis),
         "entries     " + ", ".join(f"{count} {state}" for state, count in found.totals.items()),
         *(
