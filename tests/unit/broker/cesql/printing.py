@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from alphapulse_broker.cesql.functions import FUNCTIONS
@@ -42,33 +43,52 @@ leaves = (
 )
 
 
-def _above(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
-    at = st.just(AT)
-    many = st.lists(inner, min_size=1, max_size=3).map(tuple)
-    logic = st.sampled_from(["AND", "OR", "XOR"]).flatmap(
-        lambda operator: st.builds(
-            Logic,
-            st.just(operator),
-            st.lists(inner, min_size=2, max_size=4).map(tuple).filter(lambda run: not _is(run[0], operator)),
-            position=at,
-        )
-    )
-    return (
-        st.builds(Unary, st.sampled_from(["NOT", "-"]), inner, position=at)
-        | st.builds(Binary, st.sampled_from(["+", "-", "*", "/", "%"]), inner, inner, position=at)
-        | st.builds(Binary, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), inner, inner, position=at)
-        | logic
-        | st.builds(Like, inner, texts, st.booleans(), position=at)
-        | st.builds(In, inner, many, st.booleans(), position=at)
-        | st.builds(Call, function_names, many | st.just(()), position=at)
-    )
+Operands = Callable[[], Node]
+
+_COMPOUNDS: dict[type[Node], Callable[[st.DrawFn, Operands], dict[str, Any]]] = {
+    Unary: lambda draw, operand: {"operator": draw(st.sampled_from(["NOT", "-"])), "operand": operand()},
+    Binary: lambda draw, operand: {
+        "operator": draw(st.sampled_from(["+", "-", "*", "/", "%", "=", "!=", "<", "<=", ">", ">="])),
+        "left": operand(),
+        "right": operand(),
+    },
+    Logic: lambda draw, operand: {
+        "operator": draw(st.sampled_from(["AND", "OR", "XOR"])),
+        "operands": (operand(), *_some(draw, operand)),
+    },
+    Like: lambda draw, operand: {
+        "operand": operand(),
+        "pattern": draw(texts),
+        "negated": draw(st.booleans()),
+    },
+    In: lambda draw, operand: {
+        "operand": operand(),
+        "elements": _some(draw, operand),
+        "negated": draw(st.booleans()),
+    },
+    Call: lambda draw, operand: {
+        "name": draw(function_names),
+        "arguments": _some(draw, operand) if draw(st.booleans()) else (),
+    },
+}
 
 
-def _is(node: Node, operator: str) -> bool:
-    return isinstance(node, Logic) and node.operator == operator
+def _some(draw: st.DrawFn, operand: Operands) -> tuple[Node, ...]:
+    return tuple(operand() for _ in range(draw(st.integers(1, 3))))
 
 
-trees = st.recursive(leaves, _above, max_leaves=12)
+@st.composite
+def _compounds(draw: st.DrawFn, inner: st.SearchStrategy[Node]) -> Node:
+    kind = draw(st.sampled_from([*_COMPOUNDS]))
+    fields = _COMPOUNDS[kind](draw, lambda: draw(inner))
+    node = kind(**fields, position=AT)
+    # A run that begins with a run of the same operator is one run for the parser.
+    if isinstance(node, Logic) and isinstance(node.operands[0], Logic):
+        assume(node.operands[0].operator != node.operator)
+    return node
+
+
+trees = st.recursive(leaves, _compounds, max_leaves=12)
 
 
 def printed(node: Node) -> str:

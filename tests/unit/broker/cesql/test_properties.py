@@ -79,9 +79,12 @@ def test_12_any_text_is_an_expression_or_refused_with_a_place_inside_it(text: st
 
 
 @given(
-    st.text(alphabet="ab_%\\\n", max_size=10),
-    st.text(alphabet="ab_%\\\n", max_size=12),
+    st.text(alphabet="ab%", max_size=8) | st.text(alphabet="ab_%\\\n", max_size=10),
+    st.text(alphabet="ab", max_size=10) | st.text(alphabet="ab_%\\\n", max_size=12),
 )
+@example("ab%b%", "aba")
+@example("%aa%aa%", "aaab")
+@example("%a_%a_%", "aaab")
 @example("%%", "")
 @example("_%_", "a")
 @example("a%a", "a")
