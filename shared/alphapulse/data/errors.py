@@ -1,8 +1,10 @@
 """What can go wrong with the database.
 
     DatabaseError
-    +-- DatabaseUnavailable      no connection, server restarting, pool exhausted, lock or statement timeout,
-    |                            deadlock: nothing was committed, the same transaction may work later
+    +-- DatabaseUnavailable      no connection, server restarting, lock or statement timeout, deadlock: the
+    |   |                        same transaction may work later; only a COMMIT whose answer was lost leaves
+    |   |                        open whether it was committed
+    |   `-- PoolExhausted        all connections of this process are in use
     |-- ConstraintViolated       the statement contradicts what is stored; names the constraint
     |   +-- UniqueViolated       the row is there already
     |   `-- ReferenceMissing     the row refers to one that is not there
@@ -18,7 +20,7 @@ class DatabaseError(Exception):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The work was not done and may be tried again.
+    """The work may be tried again; unless COMMIT itself went unanswered, it was not done.
 
     Attributes
     ----------
@@ -29,6 +31,10 @@ class DatabaseUnavailable(DatabaseError):
     def __init__(self, reason: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(reason)
         self.retry_after_seconds = retry_after_seconds
+
+
+class PoolExhausted(DatabaseUnavailable):
+    """No connection became free in time; those there are work, so none is thrown away."""
 
 
 class ConstraintViolated(DatabaseError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 
-from alphapulse.data.errors import DatabaseUnavailable, NotCommitted
+from alphapulse.data.errors import DatabaseUnavailable, NotCommitted, PoolExhausted
 from alphapulse.data.faults import is_lost, translate
 from alphapulse.data.session import Session
 
@@ -61,12 +61,16 @@ class LazyPool:
         return Transaction(self, session, begin=begin)
 
     async def ping(self) -> bool:
-        """Tell whether the server answers."""
+        """Tell whether the server answers, on a connection of its own: a busy pool is no dead server."""
+        import asyncpg  # noqa: PLC0415 - as in `_open`
+
         try:
-            connection = await self.acquire("SELECT 1")
-        except DatabaseUnavailable:
+            connection = await asyncpg.connect(
+                self._url, timeout=_CONNECT_TIMEOUT_SECONDS, command_timeout=_CONNECT_TIMEOUT_SECONDS
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
-        await self.release(connection)
+        await connection.close(timeout=_CONNECT_TIMEOUT_SECONDS)
         return True
 
     async def close(self) -> None:
@@ -75,7 +79,8 @@ class LazyPool:
         if pool is None:
             return
         try:
-            await asyncio.wait_for(pool.close(), _CLOSE_TIMEOUT_SECONDS)
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+                await pool.close()
         except TimeoutError:
             pool.terminate()
 
@@ -92,6 +97,8 @@ class LazyPool:
         # yet, so a second try on a new one is safe.
         try:
             return await _begin(pool, first)
+        except PoolExhausted:
+            raise
         except DatabaseUnavailable:
             await pool.expire_connections()
             return await _begin(pool, first)
@@ -172,7 +179,7 @@ async def _begin(pool: "asyncpg.Pool[Any]", first: str) -> "PoolConnectionProxy[
     try:
         connection = await pool.acquire(timeout=_ACQUIRE_TIMEOUT_SECONDS)
     except TimeoutError as error:
-        raise DatabaseUnavailable("no connection became free in time") from error
+        raise PoolExhausted("no connection became free in time") from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailable(f"cannot connect: {type(error).__name__}") from error
     try:
