@@ -34,6 +34,12 @@ class Metrics:
             ("trigger",),
             registry=self.registry,
         )
+        self.log_memory = Gauge(
+            "redisbroker_log_memory_bytes", "Memory that Redis uses", registry=self.registry
+        )
+        self.log_max_memory = Gauge(
+            "redisbroker_log_max_memory_bytes", "maxmemory of Redis, 0 when unbounded", registry=self.registry
+        )
         self.log_up = Gauge("redisbroker_log_up", "1 when Redis answers", registry=self.registry)
 
     def exposition(self) -> bytes:

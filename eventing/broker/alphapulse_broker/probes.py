@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from alphapulse_broker.durability import log_facts
 from alphapulse_broker.errors import LogUnavailable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.metrics import Metrics
@@ -60,6 +61,9 @@ class Probes:
                 for state in ("lag", "in_flight", "delayed", "parked"):
                     self._metrics.depth.labels(name, state).set(getattr(found, state))
                 self._metrics.oldest_seconds.labels(name).set(found.oldest_seconds)
+            memory = await log_facts(self._log, "memory")
+            self._metrics.log_memory.set(int(memory.get("used_memory", 0)))
+            self._metrics.log_max_memory.set(int(memory.get("maxmemory", 0)))
             self._metrics.log_up.set(1)
         except LogUnavailable:
             # Counters are still worth scraping; the gauge says why depths are old.

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from alphapulse_broker.durability import durability_problems
+from alphapulse_broker.durability import durability_problems, log_facts
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.operations.names import all_names, known, table_in_force
 from alphapulse_broker.triggers import Trigger
@@ -182,8 +182,7 @@ def _process(name: str, facts: dict[str, Any], *, silence: float) -> ProcessStat
 
 
 async def _redis(log: EventLog) -> RedisStatus:
-    text = (await log.command("INFO")).decode()
-    info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    info = await log_facts(log, "default")
     return RedisStatus(
         version=info.get("redis_version", ""),
         role=info.get("role", ""),
