@@ -164,8 +164,8 @@ async def test_4_ingress_that_has_not_seen_a_new_table_uses_it_nevertheless(own_
 async def test_4_broken_manifest_leaves_the_table_in_force(rig: Rig) -> None:
     await rig.start(trigger("echo", types="t"))
 
-    rig.write(trigger("echo", filters=[{"cesql": "type = 't'"}]))
-    await rig.until(lambda: "cesql" in rig.log("ingress").read_text())
+    rig.write(trigger("echo", filters=[{"cesql": "type = 't"}]))
+    await rig.until(lambda: "trigger echo: cesql: line 1, column 8" in rig.log("ingress").read_text())
     await rig.send("a")
     await rig.until_delivered("echo", "a")
 
