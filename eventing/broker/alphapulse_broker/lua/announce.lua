@@ -10,6 +10,9 @@
 -- Atomicity: set and hash name the same processes at any time.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+-- A write that takes no memory. After it Redis lets the script go on when it is full: a process must
+-- not look dead for that.
+redis.call('PERSIST', KEYS[1])
 local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))
 if ARGV[2] == '' then
   ended[#ended + 1] = ARGV[1]

@@ -26,6 +26,9 @@ if ARGV[3] ~= '' then
       return 'FULL'
     end
   end
+  -- A write that takes no memory. After it Redis lets the script go on when it is full: work under
+  -- way must be able to end, or nothing would ever free memory.
+  redis.call('PERSIST', KEYS[2])
   for i = 3, #KEYS, 2 do
     redis.call('XADD', KEYS[i], '*', unpack(ARGV, 5))
   end

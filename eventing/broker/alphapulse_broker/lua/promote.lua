@@ -11,6 +11,11 @@ local due = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 local promoted = 0
 for i = 2, #KEYS, 3 do
   local ids = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', due, 'LIMIT', 0, ARGV[1])
+  if #ids > 0 then
+    -- A write that takes no memory. After it Redis lets the script go on when it is full; the
+    -- entries leave their old place in the same step.
+    redis.call('PERSIST', KEYS[i])
+  end
   for _, id in ipairs(ids) do
     local packed = redis.call('HGET', KEYS[i + 1], id)
     if packed then

@@ -15,14 +15,15 @@ local stored = redis.call('HGET', KEYS[1], 'revision')
 if ARGV[4] == 'only' and stored and stored ~= ARGV[2] and stored ~= ARGV[5] then
   return -1
 end
+-- A table left behind by a deleted broker was about to expire. First of all writes, since it takes
+-- no memory: after it Redis lets a script go on when it is full, as no event could be delivered else.
+redis.call('PERSIST', KEYS[1])
 for i = 2, #KEYS do
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
   if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return made
   end
 end
--- A table left behind by a deleted broker was about to expire.
-redis.call('PERSIST', KEYS[1])
 if stored == ARGV[2] then
   return 0
 end

