@@ -28,6 +28,12 @@ KINDS = {
     ("sinks.example.com/v1", "mailboxes"): "Mailbox",
     ("v1", "services"): "Service",
 }
+# Every cluster has these; kopf waits until it has seen that, and asks for none of them.
+CLUSTER_KINDS = {
+    ("v1", "namespaces"): "Namespace",
+    ("v1", "events"): "Event",
+    ("apiextensions.k8s.io/v1", "customresourcedefinitions"): "CustomResourceDefinition",
+}
 _HISTORY = 500
 
 
@@ -139,7 +145,7 @@ class Cluster:
 
     async def _groups(self, _: web.Request) -> web.Response:
         groups: dict[str, list[str]] = {}
-        for api_version, _plural in KINDS:
+        for api_version, _plural in {**KINDS, **CLUSTER_KINDS}:
             if "/" in api_version:
                 group, version = api_version.split("/")
                 groups.setdefault(group, []).append(version)
@@ -162,10 +168,10 @@ class Cluster:
                 "name": plural,
                 "singularName": kind.lower(),
                 "kind": kind,
-                "namespaced": True,
+                "namespaced": (api_version, plural) in KINDS,
                 "verbs": ["get", "list", "watch", "patch"],
             }
-            for (api_version, plural), kind in KINDS.items()
+            for (api_version, plural), kind in {**KINDS, **CLUSTER_KINDS}.items()
             if api_version == wanted
         ]
         return web.json_response({"resources": found}) if found else _failure(404, "no such group")
@@ -201,7 +207,8 @@ class Cluster:
         await response.prepare(request)
         while True:
             async with self._news:
-                await self._news.wait_for(lambda: self._version > since)
+                while self._version <= since:
+                    await self._news.wait()
                 gone = since < self._oldest
                 news = [event for at, of, event in self._events if at > since and of == kind]
                 since = self._version

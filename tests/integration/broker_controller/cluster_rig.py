@@ -119,7 +119,7 @@ class ClusterRig(Rig):
         for name in names:
             await self.until(lambda name=name: self.cluster.is_ready("Trigger", NAMESPACE, name))
 
-    def keys(self) -> set[str]:
+    def stored(self) -> set[str]:
         """The broker's keys in Redis, without those that say which processes live."""
         with Redis.from_url(self.redis.url, decode_responses=True) as client:
             found = {str(key).partition("}:")[2] for key in client.scan_iter()}

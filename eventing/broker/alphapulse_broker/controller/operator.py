@@ -63,38 +63,30 @@ def operator_settings() -> kopf.OperatorSettings:
     # Needs no right to look at namespaces and definitions; the kinds are looked up at start.
     settings.scanning.disabled = True
     settings.networking.error_backoffs = [1, 1, 2, 3, 5]
-    settings.process.ultimate_exiting_timeout = 30
     return settings
 
 
 async def _run(settings: Settings, loop: ControlLoop) -> None:
-    stop = asyncio.Event()
     server = await _probes(settings, loop)
     reconciling = asyncio.create_task(loop.run())
-    watching = asyncio.create_task(_watch(loop, stop))
+    watching = asyncio.create_task(_watch(loop))
     _LOGGER.info("started", port=settings.controller_port)
-    try:
-        await asyncio.wait([reconciling, watching], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        _LOGGER.info("stopping")
-        stop.set()
-        await asyncio.wait([watching])
-        reconciling.cancel()
-        await asyncio.wait([reconciling])
-        await server.cleanup()
-        _LOGGER.info("stopped")
+    # kopf takes the signals: it ends by itself.
+    await asyncio.wait([reconciling, watching], return_when=asyncio.FIRST_COMPLETED)
+    _LOGGER.info("stopping")
+    for task in (watching, reconciling):
+        task.cancel()
+        await asyncio.wait([task])
+    await server.cleanup()
+    _LOGGER.info("stopped")
     for task in (watching, reconciling):
         if not task.cancelled():
             task.result()
 
 
-def _watch(loop: ControlLoop, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+def _watch(loop: ControlLoop) -> Coroutine[Any, Any, None]:
     return kopf.operator(
-        registry=registry(loop),
-        settings=operator_settings(),
-        clusterwide=True,
-        standalone=True,
-        stop_flag=stop,
+        registry=registry(loop), settings=operator_settings(), clusterwide=True, standalone=True
     )
 
 
@@ -105,10 +97,10 @@ async def _probes(settings: Settings, loop: ControlLoop) -> web.AppRunner:
         silent = time.monotonic() - loop.last_turn
         # Told apart from an unreachable API server, which a restart would not mend.
         stuck = silent > longest and not loop.problem
-        return web.Response(status=503 if stuck else 200, text=f"last turn {silent:.0f} s ago")
+        return _answer(ok=not stuck, text=f"last turn {silent:.0f} s ago")
 
     async def ready(_: web.Request) -> web.Response:
-        return web.Response(status=503 if loop.problem else 200, text=loop.problem or "ready")
+        return _answer(ok=not loop.problem, text=loop.problem or "ready")
 
     app = web.Application()
     app.add_routes([web.get("/health", health), web.get("/ready", ready)])
@@ -116,6 +108,13 @@ async def _probes(settings: Settings, loop: ControlLoop) -> web.AppRunner:
     await runner.setup()
     await web.TCPSite(runner, settings.host, settings.controller_port).start()
     return runner
+
+
+def _answer(*, ok: bool, text: str) -> web.Response:
+    response = web.Response(status=200 if ok else 503, text=text)
+    # A connection kept open is a task, and kopf waits for every task of the loop when it stops.
+    response.force_close()
+    return response
 
 
 def _log_as_json() -> None:
