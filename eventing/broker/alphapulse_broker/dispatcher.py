@@ -24,7 +24,7 @@ from alphapulse_broker.triggers import Resolver, TriggerTable
 _LOGGER = structlog.get_logger("broker.dispatcher")
 
 # Where abandoned entries had to wait for room, the next look comes after this part of the interval.
-_SOONER = 0.05
+_SOONER = 0.01
 
 
 def consumer_name() -> str:

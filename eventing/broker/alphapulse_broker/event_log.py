@@ -22,6 +22,7 @@ _POOL_SIZE = 8
 _READER_POOL_SIZE = 4_096
 _CLAIM_BATCH = 100
 _PROMOTE_BATCH = 500
+_RELEASE_BATCH = 1_000
 # Replies may fill a stream beyond the cap of the ingress, so that work under way can end.
 _REPLY_ROOM = 2
 _RELEASED_IDLE = timedelta(days=1)
@@ -208,8 +209,15 @@ class EventLog:
         """Hand back what a stopping consumer still holds; return how many entries."""
         idle_ms = int(_RELEASED_IDLE.total_seconds() * 1000)
         keys = [self.keys.stream(trigger)]
-        released: int = await self._scripts.run("release", keys, [GROUP, consumer, idle_ms])
-        return released
+        released, first = 0, "-"
+        while True:
+            arguments: list[Argument] = [GROUP, consumer, idle_ms, first, _RELEASE_BATCH]
+            count: int
+            count, last = await self._scripts.run("release", keys, arguments)
+            released += count
+            if count < _RELEASE_BATCH:
+                return released
+            first = f"({last.decode()}"
 
     async def forget_ended_consumers(self, trigger: str) -> int:
         """Delete the empty consumers of processes that ended long ago."""

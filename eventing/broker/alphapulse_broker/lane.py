@@ -22,6 +22,13 @@ _LOGGER = structlog.get_logger("broker.dispatcher")
 
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 1.0
+# One script call per so many entries: it holds Redis up for every other client.
+_HEARTBEAT_BATCH = 500
+
+
+def batched(ids: list[bytes], size: int) -> list[list[bytes]]:
+    """Return the ids in lists of at most `size`."""
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Lane:
         self._settings = parts.settings
         self._queue = FairQueue(tenant_limit=parts.settings.tenant_in_flight)
         self._held: dict[bytes, Entry] = {}
+        self._held_bytes = 0
         self._deliveries: dict[bytes, asyncio.Task[None]] = {}
         self._room = asyncio.Event()
         self._stopping = False
@@ -73,7 +81,7 @@ class Lane:
     async def rescue(self) -> bool:
         """Take over what another dispatcher left; tell whether more may wait until there is room."""
         while not self._stopping:
-            if len(self._held) >= self._settings.read_ahead:
+            if not self._count_room():
                 return True
             entries = await self._parts.log.claim(self.trigger.name, consumer=self._parts.consumer)
             if not entries:
@@ -88,18 +96,17 @@ class Lane:
         """Renew the hold on every held entry; forget those that somebody else took meanwhile."""
         if not self._held:
             return
-        lost = await self._parts.log.heartbeat(
-            self.trigger.name, consumer=self._parts.consumer, ids=list(self._held)
-        )
-        for entry_id in lost:
-            if entry_id not in self._deliveries:
-                self._held.pop(entry_id, None)
+        for ids in batched(list(self._held), _HEARTBEAT_BATCH):
+            lost = await self._parts.log.heartbeat(self.trigger.name, consumer=self._parts.consumer, ids=ids)
+            for entry_id in lost:
+                if entry_id not in self._deliveries:
+                    self._let_go(entry_id)
 
     async def stop(self, *, within_seconds: float) -> None:
         """Start nothing more, let what is under way end, and hand the rest back."""
         self._stopping = True
         for entry in self._queue.clear():
-            self._held.pop(entry.id, None)
+            self._let_go(entry.id)
         running = list(self._deliveries.values())
         if running:
             _, late = await asyncio.wait(running, timeout=within_seconds)
@@ -124,7 +131,10 @@ class Lane:
         # Read in halves, not one by one as deliveries end.
         if held <= read_ahead // 2:
             return read_ahead - held
-        if len(self._deliveries) < self._settings.in_flight:
+        if (
+            len(self._deliveries) < self._settings.in_flight
+            and self._held_bytes < self._settings.read_ahead_bytes
+        ):
             # There is capacity, and yet entries wait: those of tenants at their bound. Further on
             # in the stream there may be others, who must not wait for them.
             return max(0, min(read_ahead, self._settings.read_ahead_limit - held))
@@ -146,8 +156,14 @@ class Lane:
         if self._stopping or entry.id in self._held:
             return
         self._held[entry.id] = entry
+        self._held_bytes += len(entry.event.body)
         self._queue.push(entry)
         self._start_deliveries()
+
+    def _let_go(self, entry_id: bytes) -> None:
+        entry = self._held.pop(entry_id, None)
+        if entry is not None:
+            self._held_bytes -= len(entry.event.body)
 
     def _start_deliveries(self) -> None:
         while not self._stopping and len(self._deliveries) < self._settings.in_flight:
@@ -163,7 +179,7 @@ class Lane:
 
     def _ended(self, entry: Entry, delivery: asyncio.Task[None]) -> None:
         del self._deliveries[entry.id]
-        self._held.pop(entry.id, None)
+        self._let_go(entry.id)
         self._queue.done(entry)
         if not delivery.cancelled() and (error := delivery.exception()) is not None:
             # The entry stays pending without a heartbeat: it is delivered again, and parked when

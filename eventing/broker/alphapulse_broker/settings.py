@@ -52,7 +52,10 @@ class Settings(BaseSettings):
     tenant_in_flight: int = Field(16, gt=0, description="of these, at most so many for one tenant")
     read_ahead: int = Field(128, gt=0, description="entries per trigger read for the fair pick")
     read_ahead_limit: int = Field(
-        2_048, gt=0, description="the same while only tenants at their bound are waiting"
+        16_384, gt=0, description="the same while only tenants at their bound are waiting"
+    )
+    read_ahead_bytes: int = Field(
+        33_554_432, gt=0, description="data per trigger beyond which nothing is read ahead for that"
     )
     max_deliveries: int = Field(5, gt=0, description="deliveries without an answer before an entry is parked")
     timeout_seconds: float = Field(60, gt=0, description="per attempt, where no delivery spec says other")

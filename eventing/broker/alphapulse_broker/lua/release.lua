@@ -4,14 +4,18 @@
 -- ARGV[1]    consumer group
 -- ARGV[2]    consumer
 -- ARGV[3]    idle time in ms to pretend
--- Returns    number of entries handed back
+-- ARGV[4]    first id to hand back: '-', then '(' and the last id of the call before
+-- ARGV[5]    most entries to hand back in this call
+-- Returns    {number of entries handed back, id of the last}
 --
 -- Atomicity: the consumer is deleted only in the step that saw it without pending entries,
 -- since deleting it would drop them.
-local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 4000, ARGV[2])
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], '+', ARGV[5], ARGV[2])
 if #pending == 0 then
-  redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
-  return 0
+  if ARGV[4] == '-' then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+  end
+  return {0, ''}
 end
 local ids = {}
 for i, entry in ipairs(pending) do
@@ -22,4 +26,4 @@ arguments[#arguments + 1] = 'IDLE'
 arguments[#arguments + 1] = ARGV[3]
 arguments[#arguments + 1] = 'JUSTID'
 redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, unpack(arguments))
-return #ids
+return {#ids, pending[#pending][1]}
