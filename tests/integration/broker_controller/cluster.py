@@ -128,7 +128,7 @@ class Cluster:
         if found is None or "status" not in found:
             return False
         current = found["status"].get("observedGeneration") == found["metadata"]["generation"]
-        return current and self.conditions(kind, namespace, name)["Ready"]["status"] == "True"
+        return bool(current) and self.conditions(kind, namespace, name)["Ready"]["status"] == "True"
 
     async def forget_history(self) -> None:
         """Make every watch that is opened from now on too old (410)."""
@@ -214,8 +214,11 @@ class Cluster:
                 since = self._version
             if gone:
                 news = [{"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}]
-            for event in news:
-                await response.write(json.dumps(event).encode() + b"\n")
+            try:
+                for event in news:
+                    await response.write(json.dumps(event).encode() + b"\n")
+            except ConnectionResetError:
+                return response
             if gone:
                 return response
 

@@ -116,8 +116,7 @@ class ClusterRig(Rig):
         return {"uri": f"http://127.0.0.1:{self.sinks.port}/{name}"}
 
     async def until_trigger_ready(self, *names: str) -> None:
-        for name in names:
-            await self.until(lambda name=name: self.cluster.is_ready("Trigger", NAMESPACE, name))
+        await self.until(lambda: all(self.cluster.is_ready("Trigger", NAMESPACE, name) for name in names))
 
     def stored(self) -> set[str]:
         """The broker's keys in Redis, without those that say which processes live."""

@@ -185,7 +185,9 @@ async def test_13_controller_killed_and_restarted_resumes_where_the_objects_are(
     await rig.until_delivered("new", "n1")
 
     about_kept = [
-        path for path, _ in rig.cluster.patches[patches:] if path.removesuffix("/status").endswith("kept")
+        change
+        for path, change in rig.cluster.patches[patches:]
+        if path.removesuffix("/status").endswith("kept")
     ]
     assert about_kept == []
 
@@ -214,11 +216,12 @@ async def test_13_conditions_follow_the_pods_and_redis(rig: ClusterRig) -> None:
 
     await rig.cluster.apply(pods("default-broker-dispatcher", ready=False))
     await rig.until(lambda: rig.reason("default", "FilterReady", kind="Broker") == ("False", "NoReadyPod"))
-    assert rig.reason("a", "BrokerReady") == ("False", "NoReadyPod")
+    await rig.until(lambda: rig.reason("a", "BrokerReady") == ("False", "NoReadyPod"))
     await rig.cluster.apply(pods("default-broker-dispatcher"))
     await rig.until_trigger_ready("a")
     rig.redis.kill()
     await rig.until(lambda: rig.reason("default", kind="Broker") == ("False", "LogUnavailable"))
+    await rig.until(lambda: rig.reason("a", "SubscriptionReady") == ("Unknown", "LogUnavailable"))
     rig.redis.start()
     await rig.until_trigger_ready("a")
 

@@ -23,6 +23,8 @@ _LOGGER = structlog.get_logger("broker.controller")
 _GATHER_SECONDS = 0.1
 # While something is under way: a drain, a pod that starts, a server that does not answer.
 _SOON_SECONDS = 1.0
+# A drain that finds nothing left takes two: one table without new events, one without the trigger.
+_PUBLICATIONS = 3
 
 
 class ControlLoop:
@@ -81,7 +83,9 @@ class ControlLoop:
         if plan.claims:
             observation = await applier.claim(plan, observation)
             plan = reconcile(observation, self._settings)
-        if plan.tables:
+        for _ in range(_PUBLICATIONS):
+            if not plan.tables:
+                break
             await applier.publish(plan, observation)
             observation = await self._with_logs(observation, set(plan.tables))
             plan = reconcile(observation, self._settings)

@@ -117,9 +117,9 @@ class _Reconciliation:
         # A stored name that belongs to no object any more leaves with this table.
         wanted = TriggerTable(part.entry for _, part in parts if part.entry is not None)
         self._table(wanted)
-        ready = self._broker_status(wanted)
+        ready = self._broker_status()
         for trigger, part in parts:
-            self._trigger_status(trigger, part, wanted=wanted, ready=ready)
+            self._trigger_status(trigger, part, ready=ready)
         self._departures(parts, wanted)
 
     def _leaves(self, trigger: Manifest) -> bool:
@@ -151,10 +151,8 @@ class _Reconciliation:
             self._plan.tables[self._key] = wanted
             self._plan.is_settled = False
 
-    def _broker_status(self, wanted: TriggerTable) -> Finding:
-        conditions = statuses.broker_conditions(
-            self._broker, state=self._state, defaults=self._defaults, wanted=wanted
-        )
+    def _broker_status(self) -> Finding:
+        conditions = statuses.broker_conditions(self._broker, state=self._state, defaults=self._defaults)
         url = self._settings.broker_address(namespace=self._key.namespace, name=self._key.name)
         address = None if is_deleting(self._broker) else {"name": "http", "url": url}
         fields = {
@@ -165,14 +163,12 @@ class _Reconciliation:
         self._patch("Broker", self._broker, conditions, fields)
         return statuses.broker_ready(conditions, self._broker)
 
-    def _trigger_status(
-        self, trigger: Manifest, part: Contribution, *, wanted: TriggerTable, ready: Finding
-    ) -> None:
+    def _trigger_status(self, trigger: Manifest, part: Contribution, *, ready: Finding) -> None:
         conditions = statuses.trigger_conditions(
             trigger,
             broker_ready=ready,
             given=part,
-            subscription=statuses.subscription(part, state=self._state, wanted=wanted),
+            subscription=statuses.subscription(key(trigger).name, part, self._state),
             referents=self._observation.referents,
         )
         fields = {"subscriberUri": part.subscriber.url, "deadLetterSinkUri": part.dead_letter_sink.url}

@@ -1,31 +1,31 @@
 """The conditions of Brokers and Triggers: what they say, given what was found."""
 
-from alphapulse_broker.controller.conditions import Condition, Finding, false, unknown, with_ready
+from typing import Any
+
+from alphapulse_broker.controller.conditions import HOLDS, Condition, Finding, false, unknown, with_ready
 from alphapulse_broker.controller.manifests import Key, Manifest, is_deleting, key
 from alphapulse_broker.controller.observation import BrokerState
 from alphapulse_broker.controller.references import Referents, dependency
 from alphapulse_broker.controller.table_entries import BrokerDefaults, Contribution
-from alphapulse_broker.triggers import TriggerTable
+from alphapulse_broker.triggers import Trigger
 
 _NO_IDENTITY = Finding(
     "True", "OIDCNotUsed", "RedisBroker sends no identity with its deliveries, so none is needed."
 )
 
 
-def broker_conditions(
-    broker: Manifest, *, state: BrokerState, defaults: BrokerDefaults, wanted: TriggerTable
-) -> list[Condition]:
+def broker_conditions(broker: Manifest, *, state: BrokerState, defaults: BrokerDefaults) -> list[Condition]:
     """Return all conditions of a Broker, Ready last."""
     leaving = is_deleting(broker)
     going = false("BeingDeleted", "The broker is being deleted; its triggers are drained.")
     return with_ready(
         [
-            Condition("Addressable", going if leaving else Finding()),
+            Condition("Addressable", going if leaving else HOLDS),
             Condition("DeadLetterSinkResolved", defaults.dead_letter_sink.finding),
             Condition("EventPoliciesReady", state.policies),
             Condition("FilterReady", state.dispatcher),
             Condition("IngressReady", state.ingress),
-            Condition("TriggerChannelReady", _channel(state, defaults, wanted)),
+            Condition("TriggerChannelReady", _channel(state, defaults)),
         ]
     )
 
@@ -51,22 +51,21 @@ def trigger_conditions(
     )
 
 
-def subscription(given: Contribution, *, state: BrokerState, wanted: TriggerTable) -> Finding:
-    """Return whether every event accepted from now on meets the trigger as its object asks."""
+def subscription(name: str, given: Contribution, state: BrokerState) -> Finding:
+    """Return whether every event accepted from now on meets the trigger as its object asks.
+
+    It does when the table in force has this very entry, whatever becomes of other triggers.
+    """
     if not given.subscription.holds:
         return given.subscription
-    table = table_finding(state, wanted)
-    return table if not table.holds else Finding()
-
-
-def table_finding(state: BrokerState, wanted: TriggerTable) -> Finding:
-    """Return whether the table in force is the one these objects ask for."""
     if state.log_problem:
         return unknown("LogUnavailable", f"The event log could not be asked: {state.log_problem}.")
-    if state.revision != wanted.revision:
-        message = f"Revision {wanted.revision} of the trigger table is not in force yet."
-        return unknown("TableNotInForce", message)
-    return Finding()
+    found = state.table.by_name.get(name) if state.table else None
+    if found is None or given.entry is None or _content(found) != _content(given.entry):
+        return unknown(
+            "TableNotInForce", "The trigger table in force does not have this trigger as it is yet."
+        )
+    return HOLDS
 
 
 def broker_ready(conditions: list[Condition], broker: Manifest) -> Finding:
@@ -82,9 +81,15 @@ def broker_missing(broker: Key) -> Finding:
     return false("BrokerDoesNotExist", f"There is no Broker {broker}.")
 
 
-def _channel(state: BrokerState, defaults: BrokerDefaults, wanted: TriggerTable) -> Finding:
+def _channel(state: BrokerState, defaults: BrokerDefaults) -> Finding:
     if not defaults.finding.holds:
         return defaults.finding
     if state.log_problem:
         return false("LogUnavailable", f"The event log does not answer: {state.log_problem}.")
-    return table_finding(state, wanted)
+    if state.revision is None:
+        return unknown("NoTableInForce", "No trigger table is in force yet.")
+    return HOLDS
+
+
+def _content(entry: Trigger) -> dict[str, Any]:
+    return entry.model_dump(exclude_unset=True)
