@@ -85,12 +85,11 @@ class World:
 
     def settle(self) -> Plan:
         """Publish until nothing is to be published, write the statuses; return the last plan."""
-        for _ in range(4):
-            plan = self.plan()
+        plan = self.plan()
+        while plan.tables:
             for name, table in plan.tables.items():
                 self.in_force(name, table)
-            if not plan.tables:
-                break
+            plan = self.plan()
         for change in plan.statuses:
             self._write(change)
         return plan
