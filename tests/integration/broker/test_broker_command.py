@@ -74,13 +74,13 @@ def test_unreachable_redis_is_said_without_the_password(command: tuple[str, ...]
 def test_4_unusable_manifest_stops_a_process_at_start(command: str, nowhere: str, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(
         "apiVersion: eventing.knative.dev/v1\nkind: Trigger\nmetadata: {name: bad}\n"
-        "spec: {subscriber: {uri: 'http://x'}, filters: [{cesql: 'true'}]}\n"
+        "spec: {subscriber: {uri: 'http://x'}, filters: [{cesql: 'type ='}]}\n"
     )
 
     done = run(command, BROKER_REDIS_URL=nowhere, BROKER_TRIGGERS=str(tmp_path))
 
     assert done.returncode == 1
-    assert "InvalidManifest: trigger bad: dialect cesql is not supported" in done.stderr
+    assert "InvalidManifest: bad.yaml: trigger bad: cesql: line 1, column 7" in done.stderr
     assert "Traceback" not in done.stderr
 
 
