@@ -2,7 +2,7 @@
 
 Lists and watches share one resourceVersion; a patch of the wrong version is a conflict; `status` is
 written through its own path alone; a changed spec counts up the generation; an object with finalizers
-stays until the last one is taken off.
+stays until the last one is taken off; nothing is allowed that the controller's role does not grant.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 from aiohttp import web
+
+ACCESS = Path(__file__).resolve().parents[3] / "eventing/broker/manifests/controller/access.yaml"
 
 Object = dict[str, Any]
 
@@ -51,7 +53,7 @@ class Cluster:
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        app = web.Application(middlewares=[_authenticated])
+        app = web.Application(middlewares=[_authenticated, _authorised(_granted())])
         app.router.add_get("/api", self._versions)
         app.router.add_get("/apis", self._groups)
         for root in ("/api/{version}", "/apis/{group}/{version}"):
@@ -168,7 +170,7 @@ class Cluster:
                 "name": plural,
                 "singularName": kind.lower(),
                 "kind": kind,
-                "namespaced": (api_version, plural) in KINDS,
+                "namespaced": (api_version, plural) in {*KINDS, ("v1", "events")},
                 "verbs": ["get", "list", "watch", "patch"],
             }
             for (api_version, plural), kind in {**KINDS, **CLUSTER_KINDS}.items()
@@ -277,6 +279,37 @@ async def _authenticated(request: web.Request, handler: Any) -> web.StreamRespon
         return _failure(401, "Unauthorized")
     answer: web.StreamResponse = await handler(request)
     return answer
+
+
+def _granted() -> set[tuple[str, str, str]]:
+    """(group, resource, verb) of the role that the manifests give the controller."""
+    # What Knative collects in the role addressable-resolver.
+    granted = {("sinks.example.com", "mailboxes", "get"), ("eventing.knative.dev", "brokers", "get")}
+    for found in yaml.safe_load_all(ACCESS.read_text()):
+        for rule in found.get("rules", ()):
+            granted |= {
+                (group, resource, verb)
+                for group in rule["apiGroups"]
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+            }
+    return granted
+
+
+def _authorised(granted: set[tuple[str, str, str]]) -> Any:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        place = request.match_info
+        if "plural" in place:
+            many = "watch" if "watch" in request.query else "list"
+            verb = "patch" if request.method == "PATCH" else "get" if "name" in place else many
+            resource = "/".join(filter(None, (place["plural"], place.get("subresource"))))
+            if (place.get("group", ""), resource, verb) not in granted:
+                return _failure(403, f"cannot {verb} {resource}")
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    return middleware
 
 
 def _failure(status: int, message: str) -> web.Response:

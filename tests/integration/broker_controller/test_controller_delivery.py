@@ -86,6 +86,32 @@ async def test_13_trigger_waits_for_its_knative_service_and_follows_its_address(
     await rig.until(moved)
 
 
+async def test_13_subscriber_may_be_anything_addressable_and_one_that_may_not_be_read_is_said(
+    rig: ClusterRig,
+) -> None:
+    ref = {"apiVersion": "sinks.example.com/v1", "kind": "Mailbox", "name": "m"}
+    secret = {"apiVersion": "v1", "kind": "Event", "name": "e"}
+    await rig.cluster.apply(
+        {
+            "apiVersion": ref["apiVersion"],
+            "kind": "Mailbox",
+            "metadata": {"name": "m", "namespace": NAMESPACE},
+            "status": {"addresses": [{"name": "http", "url": rig.sink("mail")["uri"]}]},
+        },
+        trigger("mail", to={"ref": ref}),
+        trigger("forbidden", to={"ref": secret}),
+        trigger("unheard-of", to={"ref": {**ref, "kind": "Pigeon"}}),
+    )
+    await rig.until_trigger_ready("mail")
+    await rig.until(lambda: rig.reason("forbidden") == ("Unknown", "ReferenceNotRead"))
+    await rig.until(lambda: rig.reason("unheard-of") == ("False", "NotFound"))
+    await rig.send("e1")
+    await rig.until_delivered("mail", "e1")
+
+    message = rig.cluster.conditions("Trigger", NAMESPACE, "forbidden")["Ready"]["message"]
+    assert "403" in message
+
+
 async def test_13_objects_of_other_classes_are_left_alone_entirely(rig: ClusterRig) -> None:
     foreign = {"eventing.knative.dev/broker.class": "Kafka"}
     await rig.cluster.apply(broker("kafka", annotations=foreign))
