@@ -21,6 +21,8 @@ from alphapulse_local.manifests import Manifests, documents, load, seconds
 SCHEMA_DIRECTORY = "shared/schemas"
 
 _FOLDERS = ("knative/base", "eventing")
+# Prometheus's and Grafana's own formats, which no API server takes.
+_RULES_FOLDER = "dashboards"
 _AUTOSCALING = "autoscaling.knative.dev/"
 _ANNOTATIONS = {"min-scale", "max-scale", "initial-scale", "metric", "target", "window", "class"} | {
     "target-utilization-percentage",
@@ -54,6 +56,8 @@ def objects(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield (file, object) for every object of the base and of eventing."""
     for folder in _FOLDERS:
         for path in sorted((root / folder).glob("**/*.yaml")):
+            if _RULES_FOLDER in path.parts:
+                continue
             for document in yaml.safe_load_all(path.read_text()):
                 if document is not None:
                     yield path, document
