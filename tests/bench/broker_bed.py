@@ -87,7 +87,7 @@ class BrokerBed(Bed):
         return {"seconds": seconds, "cpu": used, "ack": ack, "arrived": arrived, "events": events}
 
     def _ask(self, path: str, *, method: str = "GET") -> Any:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.sink_port}{path}", method=method)  # noqa: S310 - http
+        request = urllib.request.Request(f"http://127.0.0.1:{self.sink_port}{path}", method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - http, as above
             body = answer.read()
         return json.loads(body) if body else None

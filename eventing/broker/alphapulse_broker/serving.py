@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -94,6 +95,9 @@ class Process:
         listening = asyncio.create_task(server.serve())
         tasks = [asyncio.create_task(part) for part in work]
         stopping = asyncio.create_task(self._stopped())
+        # What was loaded at start stays: looking through it again and again would stall events.
+        gc.collect()
+        gc.freeze()
         _LOGGER.info("started", port=port, namespace=self._settings.namespace, broker=self._settings.name)
         done, _ = await asyncio.wait([stopping, listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
         _LOGGER.info("stopping")

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     timeout_seconds: float = Field(60, gt=0, description="per attempt, where no delivery spec says other")
 
     claim_idle_seconds: float = Field(30, gt=0, description="silence after which an entry is taken over")
-    claim_every_seconds: float = Field(10, gt=0)
+    claim_every_seconds: float = Field(5, gt=0, description="how often what was abandoned is looked for")
     heartbeat_seconds: float = Field(10, gt=0)
     promote_seconds: float = Field(0.15, gt=0, description="how often due retries are looked for")
     table_poll_seconds: float = Field(1, gt=0, description="how often manifests are looked at")
