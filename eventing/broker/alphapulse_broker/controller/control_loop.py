@@ -30,7 +30,8 @@ _PUBLICATIONS = 3
 class ControlLoop:
     """The reconciliation of the whole cluster, again and again; each turn starts from nothing.
 
-    `problem` says why the last turn failed; `last_turn` when one last succeeded (monotonic).
+    `looked` is set by the first turn that succeeds, `last_turn` is when one last did (monotonic), and
+    `problem` says why the last one failed.
     """
 
     def __init__(self, settings: Settings, api: KubernetesApi, logs: BrokerLogs) -> None:
@@ -40,6 +41,7 @@ class ControlLoop:
         self._observer = Observer(settings, api, logs)
         self._changed = asyncio.Event()
         self.problem = "the cluster was not looked at yet"
+        self.looked = asyncio.Event()
         self.last_turn = time.monotonic()
 
     def look_again(self) -> None:
@@ -60,6 +62,7 @@ class ControlLoop:
                 settled = await self.turn()
                 self.problem = ""
                 self.last_turn = time.monotonic()
+                self.looked.set()
             except (ApiUnavailable, ObjectGone) as error:
                 if self.problem != str(error):
                     _LOGGER.warning("cluster_not_readable", reason=str(error))

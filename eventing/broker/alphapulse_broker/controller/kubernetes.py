@@ -20,6 +20,8 @@ EVENTING = "apis/eventing.knative.dev/v1"
 SLICES = "apis/discovery.k8s.io/v1"
 POLICIES = "apis/eventing.knative.dev/v1alpha1"
 
+NO_CREDENTIALS = "there is neither a ServiceAccount nor a kubeconfig to log in with"
+
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 _DETAIL = 200
 
@@ -144,7 +146,7 @@ class KubernetesApi:
         if self._session is None:
             connection = self._login()
             if connection is None:
-                raise ApiUnavailable("there is neither a ServiceAccount nor a kubeconfig to log in with")
+                raise ApiUnavailable(NO_CREDENTIALS)
             self._server = connection.server.rstrip("/")
             secure = self._server.startswith("https:")
             self._session = aiohttp.ClientSession(

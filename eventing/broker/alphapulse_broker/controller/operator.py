@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+import signal
 import time
-from collections.abc import Coroutine
 from typing import Any
 
 import kopf
@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from alphapulse_broker.controller.control_loop import ControlLoop
-from alphapulse_broker.controller.kubernetes import KubernetesApi, credentials
+from alphapulse_broker.controller.kubernetes import NO_CREDENTIALS, ApiUnavailable, KubernetesApi, credentials
 from alphapulse_broker.controller.logs import BrokerLogs
 from alphapulse_broker.controller.references import Reference
 from alphapulse_broker.settings import Settings
@@ -24,8 +24,16 @@ _WATCHED_REFERENTS = (("serving.knative.dev", "v1", "services"), ("", "v1", "ser
 
 
 async def serve(settings: Settings) -> None:
-    """Run the controller until SIGTERM or SIGINT."""
+    """Run the controller until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    ApiUnavailable
+        There is nothing to log in with.
+    """
     _log_as_json()
+    if credentials() is None:
+        raise ApiUnavailable(NO_CREDENTIALS)
     logs = BrokerLogs(settings)
     try:
         async with KubernetesApi() as api:
@@ -67,14 +75,17 @@ def operator_settings() -> kopf.OperatorSettings:
 
 
 async def _run(settings: Settings, loop: ControlLoop) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = await _probes(settings, loop)
+    stopping = asyncio.create_task(_stopped(stop))
     reconciling = asyncio.create_task(loop.run())
     watching = asyncio.create_task(_watch(loop))
     _LOGGER.info("started", port=settings.controller_port)
-    # kopf takes the signals: it ends by itself.
-    await asyncio.wait([reconciling, watching], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopping, reconciling, watching], return_when=asyncio.FIRST_COMPLETED)
     _LOGGER.info("stopping")
-    for task in (watching, reconciling):
+    for task in (watching, reconciling, stopping):
         task.cancel()
         await asyncio.wait([task])
     await server.cleanup()
@@ -84,8 +95,15 @@ async def _run(settings: Settings, loop: ControlLoop) -> None:
             task.result()
 
 
-def _watch(loop: ControlLoop) -> Coroutine[Any, Any, None]:
-    return kopf.operator(
+async def _stopped(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _watch(loop: ControlLoop) -> None:
+    # kopf looks up the kinds once, at its start: there must be an API server that has them by then.
+    await loop.looked.wait()
+    # From here on the signals are kopf's; it ends by itself.
+    await kopf.operator(
         registry=registry(loop), settings=operator_settings(), clusterwide=True, standalone=True
     )
 
