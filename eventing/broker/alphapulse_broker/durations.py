@@ -25,4 +25,7 @@ def parse_duration(text: str) -> timedelta:
     if match is None or not any(match.groupdict().values()):
         raise ValueError(f"expected an ISO 8601 duration such as PT0.5S, was {text!r}")
     parts = {unit: float(value.replace(",", ".")) for unit, value in match.groupdict().items() if value}
-    return timedelta(**parts)
+    try:
+        return timedelta(**parts)
+    except OverflowError as error:
+        raise ValueError(f"the duration {text!r} is too long") from error

@@ -131,7 +131,7 @@ def _looked_up(reference: Reference, referents: Referents) -> Referent:
 def _dependency(manifest: Manifest) -> object:
     try:
         return json.loads(annotation(manifest, DEPENDENCY_ANNOTATION) or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

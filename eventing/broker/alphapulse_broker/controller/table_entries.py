@@ -86,8 +86,10 @@ def contribution(
     kept = state.table.by_name.get(key(trigger).name) if state.table else None
     try:
         entry = _entry(trigger, subscriber=subscriber, sink=sink, defaults=defaults)
-    except InvalidManifest as error:
-        return Contribution(false("SpecInvalid", _staying(str(error), kept)), subscriber, sink, kept)
+    except (InvalidManifest, RecursionError) as error:
+        # One trigger's filter, however deep, is no reason for all others to stand still.
+        reason = "The filters are nested too deep." if isinstance(error, RecursionError) else str(error)
+        return Contribution(false("SpecInvalid", _staying(reason, kept)), subscriber, sink, kept)
     if not defaults.finding.holds:
         reason = f"The broker's {defaults.finding.message}"
         return Contribution(false("BrokerDeliveryInvalid", _staying(reason, kept)), subscriber, sink, kept)
@@ -120,9 +122,9 @@ def _deadline(manifest: Manifest, default_seconds: float) -> datetime:
     text = annotation(manifest, DRAIN_ANNOTATION)
     try:
         wait = parse_duration(text) if text else timedelta(seconds=default_seconds)
-    except ValueError:
-        wait = timedelta(seconds=default_seconds)
-    return deleted_at(manifest) + wait
+        return deleted_at(manifest) + wait
+    except (ValueError, OverflowError):
+        return deleted_at(manifest) + timedelta(seconds=default_seconds)
 
 
 def _entry(trigger: Manifest, *, subscriber: Target, sink: Target, defaults: BrokerDefaults) -> Trigger:

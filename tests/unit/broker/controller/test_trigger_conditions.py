@@ -30,6 +30,13 @@ KINDS = {
 FUNCTION = Reference("serving.knative.dev/v1", "Service", "n1", "f")
 
 
+def deep(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"exact": {"type": "t"}}
+    for _ in range(levels):
+        found = {"not": found}
+    return found
+
+
 def world_of(spec: dict[str, Any] | None = None, **extra: Any) -> World:
     return World(triggers=[trigger(spec=spec, **extra)])
 
@@ -114,6 +121,9 @@ def test_13_unreachable_log_makes_the_subscription_unknown() -> None:
         ({"filters": [{"cesql": "type ="}]}, "cesql"),
         ({"delivery": {"retry": -1}}, "spec.delivery.retry"),
         ({"delivery": {"backoffDelay": "5 minutes"}}, "5 minutes"),
+        ({"delivery": {"timeout": "P99999999999W"}}, "too long"),
+        ({"filters": [deep(3_000)]}, "nested too deep"),
+        ({"filters": "all"}, "spec.filters"),
         ({"delivery": {"backoffPolicy": "random"}}, "spec.delivery.backoffPolicy"),
         ({"fliter": {}}, "spec.fliter"),
     ],
@@ -244,6 +254,7 @@ def test_13_dependency_is_as_ready_as_the_object_it_names(ready: str, expected: 
     ("annotation", "expected"),
     [
         ("{not json", ("False", "DependencyInvalid")),
+        ("[" * 100_000, ("False", "DependencyInvalid")),
         ('{"kind": "Service"}', ("False", "DependencyInvalid")),
         (json.dumps({**KSERVICE, "name": "f"}), ("Unknown", "DependencyNotReady")),
     ],

@@ -191,11 +191,17 @@ def test_13_emptiness_counts_only_once_no_new_event_can_come() -> None:
 
 def test_13_deadline_ends_a_drain_by_annotation_or_setting() -> None:
     hurried = trigger("hurried", annotations={DRAIN_ANNOTATION: "PT30S"})
-    world = World(triggers=[hurried, trigger("patient", annotations={DRAIN_ANNOTATION: "soon"})])
+    world = World(
+        triggers=[
+            hurried,
+            trigger("patient", annotations={DRAIN_ANNOTATION: "soon"}),
+            trigger("eternal", annotations={DRAIN_ANNOTATION: "P9000000D"}),
+        ]
+    )
     world.settle()
     for it in world.triggers:
         it["metadata"] |= JUST_NOW
-    world.state(remaining={"hurried": 9, "patient": 9})
+    world.state(remaining={"hurried": 9, "patient": 9, "eternal": 9})
 
     world.now = NOW + timedelta(seconds=31)
     world.settle()
@@ -203,9 +209,9 @@ def test_13_deadline_ends_a_drain_by_annotation_or_setting() -> None:
     world.now = NOW + timedelta(seconds=601)
     plan = world.settle()
 
-    assert after_half_a_minute == ("patient",)
+    assert after_half_a_minute == ("eternal", "patient")
     assert table_of(world).names == ()
-    assert sorted(it.trigger for it in plan.removals) == ["hurried", "patient"]
+    assert sorted(it.trigger for it in plan.removals) == ["eternal", "hurried", "patient"]
 
 
 def test_13_trigger_that_never_worked_is_removed_at_once() -> None:
