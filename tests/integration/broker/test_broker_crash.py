@@ -87,7 +87,7 @@ async def test_15_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(own
     assert own_rig.sinks.ids("work") == ["e0"]
 
     own_rig.launch("dispatcher")
-    await own_rig.until_delivered("work", "e1", "e2", seconds=5)
+    await own_rig.until_delivered("work", "e1", "e2", seconds=15)
     await own_rig.until_empty("work")
 
     assert own_rig.sinks.ids("work") == ["e0", "e1", "e2"]
