@@ -94,7 +94,9 @@ def judge(
         wrong={name: ids - expected.get(name, set()) for name, ids in delivered.items()},
         duplicates=duplicates,
         reasons=reasons,
-        longest_gap_seconds=_longest_gaps([delivery.at_ns for delivery in deliveries], kills),
+        longest_gap_seconds=_longest_gaps(
+            [delivery.at_ns for delivery in deliveries], kills, until_ns=max(accepted.values())
+        ),
         longest_way_seconds=max(
             (moments[0] - accepted[event_id]) / NANOSECONDS
             for (_, event_id), moments in times.items()
@@ -112,14 +114,18 @@ def _reason(event_id: str, at_ns: int, kills: Sequence[Kill], repeated: set[str]
     return min(near, key=lambda kill: abs(kill.at_ns - at_ns)).victim
 
 
-def _longest_gaps(moments: Sequence[int], kills: Sequence[Kill]) -> dict[str, float]:
-    """Return per victim the longest silence of all triggers together that began around a kill."""
+def _longest_gaps(moments: Sequence[int], kills: Sequence[Kill], *, until_ns: int) -> dict[str, float]:
+    """Return per victim the longest silence of all triggers together around a kill.
+
+    Only until the last event was accepted: afterwards there may be nothing left but what waits for its
+    takeover.
+    """
     longest: dict[str, float] = {}
     for kill in kills:
         silences = [
-            later - earlier
+            min(later, until_ns) - earlier
             for earlier, later in pairwise(moments)
-            if later >= kill.at_ns and earlier <= kill.back_ns
+            if later >= kill.at_ns and earlier <= min(kill.back_ns, until_ns)
         ]
         seconds = max(silences, default=0) / NANOSECONDS
         longest[kill.victim] = max(longest.get(kill.victim, 0.0), seconds)
