@@ -21,7 +21,7 @@ from alphapulse_broker.triggers import Resolver, Trigger
 _LOGGER = structlog.get_logger("broker.dispatcher")
 
 _FIRST_WAIT_SECONDS = 0.05
-_LONGEST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 0.25
 # One script call per so many entries: it holds Redis up for every other client.
 _HEARTBEAT_BATCH = 500
 

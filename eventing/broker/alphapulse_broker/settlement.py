@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 _LOGGER = structlog.get_logger("broker.dispatcher")
 
 _FIRST_WAIT_SECONDS = 0.05
-_LONGEST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 0.25
 # What a failed delivery without a status is reported as, the code Knative's dispatcher uses.
 _NO_ANSWER_CODE = 500
 _LOOP_CODE = 400
