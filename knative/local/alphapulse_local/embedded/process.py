@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,16 +10,31 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+# Redis Cluster listens 10,000 above each port; those fit below the kernel's range too.
+_FIRST_PORT, _PORTS = 12_000, 10_000
+_handed_out: set[int] = set()
+
 
 class ServerDidNotStart(RuntimeError):
     """An embedded server exited or stayed silent; the message carries the end of its log."""
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a TCP port of 127.0.0.1 that was free a moment ago; never the same one twice.
+
+    From below the range the kernel takes ports of connections from: a server that is killed and
+    started again on its port must not find it taken by somebody's connection or random server.
+    """
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        if port in _handed_out:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _handed_out.add(port)
         return port
 
 
