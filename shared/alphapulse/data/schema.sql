@@ -1004,3 +1004,21 @@ CREATE INDEX webhook_endpoints_created ON webhook_endpoints (tenant_id, created_
 CALL isolate('webhook_endpoints');
 GRANT SELECT ON webhook_endpoints TO alphapulse_readonly;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoints TO alphapulse_app;
+
+-- section: 0009_accounts
+
+ALTER TABLE users ADD COLUMN email_verified_at timestamptz;
+
+-- section: 0010_provisioning
+
+ALTER TABLE provisioning_runs ADD COLUMN kind text NOT NULL DEFAULT 'provision'
+    CHECK (kind IN ('provision', 'delete'));
+
+-- section: 0011_credentials
+
+ALTER TABLE tenant_credentials ADD COLUMN failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0);
+
+-- section: 0012_admission
+
+-- Whether a login still stands; never the hash of its token.
+GRANT SELECT (tenant_id, id, user_id, family_id, expires_at, revoked_at) ON sessions TO alphapulse_app;

@@ -16,13 +16,10 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from alphapulse.runtime.admission import SAFE_METHODS, admit
+from alphapulse.runtime.authentication import authenticate
 from alphapulse.runtime.envelope import Envelope, trace_of
-from alphapulse.runtime.errors import (
-    FunctionError,
-    Invalid,
-    NotAuthenticated,
-    NotPermitted,
-)
+from alphapulse.runtime.errors import FunctionError, Invalid
 from alphapulse.runtime.events import EventHandlers, event_endpoint
 from alphapulse.runtime.problems import as_function_error, on_http_exception, problem_response
 from alphapulse.runtime.replay import (
@@ -34,8 +31,6 @@ from alphapulse.runtime.replay import (
 )
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope, TenantWork
-from alphapulse.tenancy.principal import Principal
-from alphapulse.tenancy.tokens import InvalidToken
 
 __all__ = [
     "FunctionResources",
@@ -49,7 +44,6 @@ __all__ = [
     "tenant_router",
 ]
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -122,7 +116,7 @@ class TenantRoute(_Route):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         extra: dict[str, Any] = {"security": [{"bearer": []}]}
-        if not _SAFE_METHODS.issuperset(options.get("methods") or ()):
+        if not SAFE_METHODS.issuperset(options.get("methods") or ()):
             extra["parameters"] = [_KEY_PARAMETER]
         options["openapi_extra"] = extra | (options.get("openapi_extra") or {})
         super().__init__(path, endpoint, **options)
@@ -134,7 +128,7 @@ class TenantRoute(_Route):
             lazy = _LazyWork(await _tenant_scope(request))
             request.state.lazy_work = lazy
             async with lazy.stack:
-                if not self.replays or request.method in _SAFE_METHODS:
+                if not self.replays or request.method in SAFE_METHODS:
                     return await handler(request)
                 return await replayed(lazy, request, handler)
 
@@ -218,26 +212,15 @@ def public_router(**options: Any) -> APIRouter:
 
 async def _tenant_scope(request: Request) -> Scope:
     resources: Resources = request.app.state.resources
-    principal = await _authenticate(request, resources)
+    principal = await authenticate(request, resources)
     structlog.contextvars.bind_contextvars(tenant_id=str(principal.tenant_id))
-    if request.method not in _SAFE_METHODS and not principal.may_change:
-        raise NotPermitted(f"role {principal.role} may only read")
+    principal = await admit(request, resources, principal)
     return Scope(
         resources=resources,
         tenant_id=principal.tenant_id,
         trace=trace_of(request.scope),
         principal=principal,
     )
-
-
-async def _authenticate(request: Request, resources: Resources) -> Principal:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise NotAuthenticated("a bearer token is required")
-    try:
-        return await resources.verifier.verify(token.strip())
-    except InvalidToken as error:
-        raise NotAuthenticated(str(error), code="invalid_token") from error
 
 
 def _problem(request: Request, error: FunctionError) -> Response:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from alphapulse.data import outbox
+from alphapulse.data import audit, outbox
 from alphapulse.data.session import Session
 from alphapulse.events import Event, event_type, schemas
 from alphapulse.runtime.resources import Resources
@@ -148,6 +148,28 @@ class TenantWork:
         await outbox.enqueue(self.session, event)
         self._emitted.append(event)
         return event
+
+    async def audit(
+        self,
+        action: str,
+        *,
+        resource_type: str | None = None,
+        resource_id: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record in this transaction that the caller did something; `details` never hold a secret."""
+        principal = self.scope.principal
+        function = self.scope.resources.settings.function.replace("_", "-")
+        entry = audit.AuditEntry(
+            actor_type="function" if principal is None else "user",
+            actor_id=function if principal is None else str(principal.user_id),
+            action=action,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            details=details or {},
+            trace_id=self.scope.trace.trace_id,
+        )
+        await audit.append(self.session, self.tenant_id.value, entry)
 
     def after_commit(self, action: Callable[[], Awaitable[None]]) -> None:
         """Run `action` once the transaction has committed (dropping a cached value, say).
