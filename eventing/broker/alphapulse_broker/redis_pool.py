@@ -10,8 +10,8 @@ from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from alphapulse_broker.redis_address import CLUSTER, SENTINEL, RedisAddress
 
@@ -19,6 +19,10 @@ Node = tuple[str, int]
 
 # Part of an exchange's time that one silent adviser may cost, so that there is time to ask another.
 _ANSWER_SHARE = 0.4
+
+
+class NodeUnknown(RedisConnectionError):
+    """Those who were asked did answer, and none of them knows where the keys are."""
 
 
 class Locator(Protocol):
@@ -48,7 +52,14 @@ class Advisers:
         self._nodes: list[Node] = list(address.hosts)
 
     async def ask(self, *command: str, sentinel: bool) -> tuple[Node, Any]:
-        """Return the first useful answer and who gave it."""
+        """Return the first useful answer and who gave it.
+
+        Raises
+        ------
+        RedisError, OSError
+            Nobody gave one: what the first of those who spoke refused with, else why nobody spoke.
+        """
+        failure: Exception | None = None
         for node in list(self._nodes):
             connection = connect(
                 self._address, node, sentinel=sentinel, timeout_seconds=self._timeout_seconds
@@ -58,9 +69,10 @@ class Advisers:
                     await connection.connect()  # type: ignore[no-untyped-call]
                     await connection.send_command(*command)
                     answer = await connection.read_response(disable_decoding=True)
-            except (RedisError, OSError, TimeoutError):
+            except (RedisError, OSError, TimeoutError) as error:
                 # The next one may be alive. This one goes to the end, so that it does not cost each time.
                 answer = None
+                failure = _more_telling(failure, error)
             finally:
                 await connection.disconnect(nowait=True)
             if answer:
@@ -69,7 +81,11 @@ class Advisers:
                 return node, answer
             self._nodes.remove(node)
             self._nodes.append(node)
-        raise RedisConnectionError("no node could say where the keys are")
+        raise failure or NodeUnknown("no node could say where the keys are")
+
+    def doubt(self) -> None:
+        """Ask who answered last only after all others: it may be cut off and know old news."""
+        self._nodes.append(self._nodes.pop(0))
 
     def know(self, nodes: Sequence[Node]) -> None:
         """Remember further nodes to ask."""
@@ -83,12 +99,16 @@ class SentinelMaster:
     def __init__(self, address: RedisAddress, *, timeout_seconds: float) -> None:
         self._service = address.service
         self._sentinels = Advisers(address, timeout_seconds=timeout_seconds)
+        self._found: Node | None = None
 
     async def locate(self) -> Node:
         """Return the master's address."""
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
         _, (host, port) = await self._sentinels.ask(*command, sentinel=True)
-        return host.decode(), int(port)
+        before, self._found = self._found, (host.decode(), int(port))
+        if self._found == before:
+            self._sentinels.doubt()
+        return self._found
 
 
 class ClusterSlot:
@@ -97,17 +117,42 @@ class ClusterSlot:
     def __init__(self, address: RedisAddress, *, key: str, timeout_seconds: float) -> None:
         self._slot = key_slot(key.encode())
         self._members = Advisers(address, timeout_seconds=timeout_seconds)
+        self._found: Node | None = None
 
     async def locate(self) -> Node:
         """Return the master's address."""
         asked, ranges = await self._members.ask("CLUSTER", "SLOTS", sentinel=False)
-        # A node that does not know its own address leaves it out: it is where it was asked.
-        members = [(host.decode() or asked[0], int(port)) for entry in ranges for host, port, *_ in entry[2:]]
+        members = [_member(node, asked) for entry in ranges for node in entry[2:]]
         self._members.know(list(dict.fromkeys(members)))
-        for first, last, (host, port, *_), *_ in ranges:
-            if first <= self._slot <= last:
-                return host.decode() or asked[0], int(port)
-        raise RedisConnectionError("no node of the cluster serves the broker's slot")
+        masters = (
+            _member(master, asked) for first, last, master, *_ in ranges if first <= self._slot <= last
+        )
+        before, self._found = self._found, next(masters, None)
+        if self._found == before:
+            self._members.doubt()
+        if self._found is None:
+            raise NodeUnknown("no node of the cluster serves the broker's slot")
+        return self._found
+
+
+def _member(node: Sequence[Any], asked: Node) -> Node:
+    host, port, *_ = node
+    # A node that does not know its own address, or is not to tell it, leaves it out: it is where it
+    # was asked.
+    return host.decode() if host else asked[0], int(port)
+
+
+def _more_telling(first: Exception | None, second: Exception) -> Exception:
+    """Return what an operator should read: who is silent says less than who refuses."""
+    told = isinstance(first, (AuthenticationError, ResponseError)) or _tls_problem(first)
+    return first if first is not None and told else second
+
+
+def _tls_problem(error: BaseException | None) -> bool:
+    # redis-py calls it a lost connection.
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def locator(address: RedisAddress, *, key: str, timeout_seconds: float) -> Locator:

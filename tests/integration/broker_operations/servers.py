@@ -42,7 +42,7 @@ class Server:
         if self.process is not None:
             stop(self.process, how=how)
 
-    def command(self, *arguments: str | int, username: str = "", password: str = "") -> Any:
+    def command(self, *arguments: str | bytes | int, username: str = "", password: str = "") -> Any:
         """Send one command and return the answer as Redis gave it."""
         connection = redis.Connection(
             host="127.0.0.1",
@@ -101,21 +101,7 @@ def poll(holds: Callable[[], Any], *, seconds: float = 15) -> None:
 
 def cluster(directory: Path, *, password: str, masters: int = 3) -> list[Server]:
     """Start a Cluster of masters that serve all slots."""
-    nodes: list[Server] = []
-    for number in range(masters):
-        port = free_port()
-        while port > LARGEST_CLIENT_PORT:
-            port = free_port()
-        nodes.append(
-            Server(
-                directory / f"node{number}",
-                "cluster-enabled yes",
-                "cluster-node-timeout 2000",
-                f"requirepass {password}",
-                f"masterauth {password}",
-                port=port,
-            )
-        )
+    nodes = [_cluster_node(directory / f"node{number}", password=password) for number in range(masters)]
     for node in nodes:
         node.start()
     share = 16_384 // masters
@@ -125,6 +111,40 @@ def cluster(directory: Path, *, password: str, masters: int = 3) -> list[Server]
         node.command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, password=password)
     poll(lambda: all(_is_whole(node, masters, password) for node in nodes))
     return nodes
+
+
+def add_replica(directory: Path, master: Server, nodes: Sequence[Server], *, password: str) -> Server:
+    """Start a node that follows `master` and takes its place when it fails; return once it is in step."""
+    replica = _cluster_node(directory, password=password)
+    replica.start()
+    replica.command("CLUSTER", "MEET", "127.0.0.1", master.port, password=password)
+    poll(lambda: all(_is_whole(node, len(nodes) + 1, password) for node in (*nodes, replica)))
+    replica.command(
+        "CLUSTER", "REPLICATE", master.command("CLUSTER", "MYID", password=password), password=password
+    )
+    poll(lambda: b"master_link_status:up" in replica.command("INFO", password=password))
+    # Each node has a vote in the fail-over: all have to know whose replica this is.
+    shown = f"127.0.0.1:{replica.port}@{replica.port + BUS_PORTS} slave".encode()
+    poll(lambda: all(shown in node.command("CLUSTER", "NODES", password=password) for node in nodes))
+    return replica
+
+
+def _cluster_node(directory: Path, *lines: str, password: str) -> Server:
+    port = free_port()
+    while port > LARGEST_CLIENT_PORT:
+        port = free_port()
+    return Server(
+        directory,
+        "cluster-enabled yes",
+        "cluster-node-timeout 2000",
+        # The first copy at once, not after a wait for further replicas.
+        "repl-diskless-sync yes",
+        "repl-diskless-sync-delay 0",
+        f"requirepass {password}",
+        f"masterauth {password}",
+        *lines,
+        port=port,
+    )
 
 
 def _is_whole(node: Server, masters: int, password: str) -> bool:
