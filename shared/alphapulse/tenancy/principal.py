@@ -29,13 +29,25 @@ _TRADING_ROLES = frozenset({Role.OWNER, Role.TRADER})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated user acting for one tenant."""
+    """An authenticated user, or an API key of one, acting for one tenant.
+
+    Attributes
+    ----------
+    session_id
+        The login; of an API key, the key's own id.
+    api_key_id
+        The API key the request was made with, None for a login.
+    scopes
+        What an API key is restricted to; empty means everything its role may do.
+    """
 
     tenant_id: TenantId
     user_id: uuid.UUID
     role: Role
     tier: Tier
     session_id: uuid.UUID
+    api_key_id: uuid.UUID | None = None
+    scopes: frozenset[str] = frozenset()
 
     @property
     def may_change(self) -> bool:
