@@ -60,6 +60,7 @@ class Advisers:
             Nobody gave one: what the first of those who spoke refused with, else why nobody spoke.
         """
         failure: Exception | None = None
+        nobody = NodeUnknown("no node could say where the keys are")
         for node in list(self._nodes):
             connection = connect(
                 self._address, node, sentinel=sentinel, timeout_seconds=self._timeout_seconds
@@ -73,6 +74,8 @@ class Advisers:
                 # The next one may be alive. This one goes to the end, so that it does not cost each time.
                 answer = None
                 failure = _more_telling(failure, error)
+            else:
+                failure = failure if answer else _more_telling(failure, nobody)
             finally:
                 await connection.disconnect(nowait=True)
             if answer:
@@ -81,7 +84,7 @@ class Advisers:
                 return node, answer
             self._nodes.remove(node)
             self._nodes.append(node)
-        raise failure or NodeUnknown("no node could say where the keys are")
+        raise failure or nobody
 
     def doubt(self) -> None:
         """Ask who answered last only after all others: it may be cut off and know old news."""
@@ -144,7 +147,7 @@ def _member(node: Sequence[Any], asked: Node) -> Node:
 
 def _more_telling(first: Exception | None, second: Exception) -> Exception:
     """Return what an operator should read: who is silent says less than who refuses."""
-    told = isinstance(first, (AuthenticationError, ResponseError)) or _tls_problem(first)
+    told = isinstance(first, (AuthenticationError, NodeUnknown, ResponseError)) or _tls_problem(first)
     return first if first is not None and told else second
 
 

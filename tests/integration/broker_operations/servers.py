@@ -99,9 +99,20 @@ def poll(holds: Callable[[], Any], *, seconds: float = 15) -> None:
         time.sleep(0.05)
 
 
-def cluster(directory: Path, *, password: str, masters: int = 3) -> list[Server]:
-    """Start a Cluster of masters that serve all slots."""
-    nodes = [_cluster_node(directory / f"node{number}", password=password) for number in range(masters)]
+def cluster(
+    directory: Path, *, password: str, masters: int = 3, announced: Sequence[int] = ()
+) -> list[Server]:
+    """Start a Cluster of masters that serve all slots.
+
+    Parameters
+    ----------
+    announced
+        The port that each node tells clients instead of its own.
+    """
+    nodes = []
+    for number in range(masters):
+        told = [f"cluster-announce-port {announced[number]}"] if announced else []
+        nodes.append(_cluster_node(directory / f"node{number}", *told, password=password))
     for node in nodes:
         node.start()
     share = 16_384 // masters

@@ -1,61 +1,24 @@
 """TLS to Redis. The embedded redis-server is built without TLS, so a proxy ends it in front."""
 
 import asyncio
-import contextlib
-import ssl
+import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 
+from alphapulse_broker.keys import Keys
 from alphapulse_local.embedded.process import free_port
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from tests.integration.broker.rig import trigger
 from tests.integration.broker_operations.certificates import Authority
-from tests.integration.broker_operations.servers import OperatedRig
+from tests.integration.broker_operations.servers import OperatedRig, Server, cluster, stop_all
+from tests.integration.broker_operations.tls_proxy import TlsProxy
 
-PASSWORD = "a-password-of-this-test"
-
-
-class TlsProxy:
-    """Takes TLS connections, asks for a client certificate, and passes their bytes on."""
-
-    def __init__(self, authority: Authority, target: int, *, address: str = "127.0.0.1") -> None:
-        self.port = free_port()
-        self._target = target
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(*authority.issue(f"server-{address}", address=address))
-        self._context.load_verify_locations(authority.file)
-        self._context.verify_mode = ssl.CERT_REQUIRED
-        self._server: asyncio.Server | None = None
-        self._passing: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._context)
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._passing:
-            task.cancel()
-        await asyncio.gather(*self._passing, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(_pass(source, sink))
-            self._passing.add(task)
-            task.add_done_callback(self._passing.discard)
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
-        try:
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        finally:
-            writer.close()
+PASSWORD = uuid.uuid4().hex
+CLUSTER_SLOTS = 16_384
 
 
 @pytest.fixture
@@ -159,3 +122,107 @@ async def test_tls_files_without_tls_are_refused(
 
     assert done.returncode == 2
     assert "does not start with rediss" in done.stderr
+
+
+@dataclass
+class Watched:
+    """A master and its Sentinel, each behind a proxy at the port that it is known by."""
+
+    url: str
+    master: TlsProxy
+    sentinel: TlsProxy
+
+
+@pytest.fixture
+async def watched(authority: Authority, tmp_path: Path) -> AsyncIterator[Watched]:
+    server = Server(tmp_path / "master", f"requirepass {PASSWORD}")
+    master = TlsProxy(authority, server.port, plain_too=True)
+    watcher = Server(
+        tmp_path / "sentinel",
+        f"sentinel monitor events 127.0.0.1 {master.port} 1",
+        f"sentinel auth-pass events {PASSWORD}",
+        sentinel=True,
+    )
+    sentinel = TlsProxy(authority, watcher.port)
+    try:
+        await master.start()
+        await sentinel.start()
+        for started in (server, watcher):
+            await asyncio.to_thread(started.start)
+        url = f"rediss+sentinel://:{PASSWORD}@127.0.0.1:{sentinel.port}/events/0"
+        yield Watched(url, master, sentinel)
+    finally:
+        stop_all([watcher, server])
+        await master.stop()
+        await sentinel.stop()
+
+
+@pytest.fixture
+async def nodes(authority: Authority, tmp_path: Path) -> AsyncIterator[list[TlsProxy]]:
+    """The proxies of a Cluster; its nodes announce the proxies' ports to clients."""
+    ports = [free_port() for _ in range(3)]
+    servers = await asyncio.to_thread(cluster, tmp_path / "cluster", password=PASSWORD, announced=ports)
+    proxies = [
+        TlsProxy(authority, server.port, port=port) for server, port in zip(servers, ports, strict=True)
+    ]
+    try:
+        for proxy in proxies:
+            await proxy.start()
+        yield proxies
+    finally:
+        stop_all(servers)
+        for proxy in proxies:
+            await proxy.stop()
+
+
+async def test_sentinel_and_the_master_it_names_are_reached_over_tls(
+    watched: Watched, authority: Authority, tmp_path: Path
+) -> None:
+    await deliver_one(OperatedRig(tmp_path / "rig", watched.url, **files(authority)))
+
+    assert watched.sentinel.encrypted > 0
+    assert watched.master.encrypted > 0
+
+
+async def test_each_node_of_a_cluster_is_reached_over_tls(
+    nodes: list[TlsProxy], authority: Authority, tmp_path: Path
+) -> None:
+    slot = key_slot(Keys("alphapulse", "default").prefix.encode())
+    holder = nodes[min(slot * len(nodes) // CLUSTER_SLOTS, len(nodes) - 1)]
+    asked = [proxy for proxy in nodes if proxy is not holder]
+    await deliver_one(OperatedRig(tmp_path / "rig", cluster_url(asked), **files(authority)))
+
+    assert sum(proxy.encrypted for proxy in asked) > 0
+    assert holder.encrypted > 0
+
+
+async def test_sentinel_or_node_of_an_unknown_authority_gets_no_password_and_is_named_for_it(
+    watched: Watched, nodes: list[TlsProxy], authority: Authority, tmp_path: Path
+) -> None:
+    others = {**files(authority), "BROKER_REDIS_CA_FILE": str(Authority(tmp_path / "others").file)}
+    refused = [
+        await asyncio.to_thread(OperatedRig(tmp_path / name, place, **others).attempt, "status")
+        for name, place in (("sentinel", watched.url), ("cluster", cluster_url(nodes)))
+    ]
+
+    for done in refused:
+        assert done.returncode == 1
+        assert "TLS: " in done.stderr
+        assert "certificate" in done.stderr
+        assert PASSWORD not in done.stderr
+    # What a proxy counts is a finished handshake.
+    assert sum(proxy.encrypted for proxy in (watched.sentinel, watched.master, *nodes)) == 0
+
+
+def cluster_url(nodes: list[TlsProxy]) -> str:
+    seeds = ",".join(f"127.0.0.1:{proxy.port}" for proxy in nodes)
+    return f"rediss+cluster://:{PASSWORD}@{seeds}"
+
+
+async def deliver_one(rig: OperatedRig) -> None:
+    try:
+        await rig.start(trigger("work", types="t"))
+        assert (await rig.send("a")).status == 202
+        await rig.until_delivered("work", "a")
+    finally:
+        await rig.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from alphapulse_broker.keys import Keys
+from alphapulse_local.embedded.process import free_port
 from tests.integration.broker.rig import trigger
 from tests.integration.broker_operations.servers import OperatedRig, Server, poll, stop_all
 
@@ -45,6 +46,22 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         yield Watched(master, replica, sentinel)
     finally:
         stop_all([sentinel, replica, master])
+
+
+@pytest.fixture
+def misled(tmp_path: Path) -> Iterator[Server]:
+    """A Sentinel that is cut off from the others and names a master that is long dead."""
+    sentinel = Server(
+        tmp_path / "misled",
+        f"requirepass {SENTINEL_PASSWORD}",
+        f"sentinel monitor events 127.0.0.1 {free_port()} 2",
+        sentinel=True,
+    )
+    try:
+        sentinel.start()
+        yield sentinel
+    finally:
+        sentinel.stop()
 
 
 @pytest.fixture
@@ -89,3 +106,40 @@ async def test_fail_over_is_followed_without_restart_and_no_replicated_event_is_
     assert refused.status == 503
     assert refused.headers["Retry-After"] == "1"
     assert rig.run("status", "--json")["redis"]["role"] == "master"
+
+
+async def test_sentinel_that_is_cut_off_leads_nobody_to_a_dead_master_for_long(
+    watched: Watched, misled: Server, tmp_path: Path
+) -> None:
+    rig = OperatedRig(
+        tmp_path / "rig",
+        f"redis+sentinel://:{PASSWORD}@127.0.0.1:{misled.port},127.0.0.1:{watched.sentinel.port}/events/0",
+        BROKER_REDIS_SENTINEL_PASSWORD=SENTINEL_PASSWORD,
+    )
+    try:
+        await rig.start(trigger("work", types="t"))
+        assert (await rig.send("a")).status == 202
+        await rig.until_delivered("work", "a")
+    finally:
+        await rig.close()
+
+
+@pytest.mark.parametrize(
+    ("service", "password", "said"),
+    [("events", "not-it", "AuthenticationError"), ("others", SENTINEL_PASSWORD, "NodeUnknown")],
+    ids=["wrong password", "unknown service"],
+)
+def test_what_sentinels_refuse_is_said(
+    watched: Watched, service: str, password: str, said: str, tmp_path: Path
+) -> None:
+    rig = OperatedRig(
+        tmp_path / "rig",
+        f"redis+sentinel://:{PASSWORD}@127.0.0.1:{watched.sentinel.port},127.0.0.1:1/{service}/0",
+        BROKER_REDIS_SENTINEL_PASSWORD=password,
+    )
+
+    done = rig.attempt("status")
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert password not in done.stderr
