@@ -3,6 +3,8 @@
 Raw connections of the functions' role stand for code that has gone around the tenant session.
 """
 
+import contextlib
+import io
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -45,12 +47,16 @@ class Prey:
 
     @property
     def owner(self) -> uuid.UUID:
-        value: uuid.UUID = self.row["id" if self.table == "tenants" else "tenant_id"]
+        value: uuid.UUID = self.row[self.column]
         return value
 
     @property
+    def column(self) -> str:
+        return "id" if self.table == "tenants" else "tenant_id"
+
+    @property
     def where(self) -> str:
-        return f"{'id' if self.table == 'tenants' else 'tenant_id'} = '{self.owner}'"
+        return f"{self.column} = '{self.owner}'"
 
     async def versions(self) -> list[tuple[Any, ...]]:
         """Return what changes when any of the rows does."""
@@ -67,6 +73,28 @@ class Prey:
                 return query.get_statusmsg()
         except REFUSED:
             return "refused"
+
+    async def copy_in(self, setting: str, row: dict[str, Any]) -> str:
+        """Copy a row into the table; return `copied` or `refused`."""
+        try:
+            async with self.app.transaction():
+                await self.app.execute(setting)
+                await self.app.copy_records_to_table(
+                    self.table, records=[tuple(row.values())], columns=list(row)
+                )
+        # PostgreSQL has no COPY FROM for tables with row-level security, whoever asks.
+        except (*REFUSED, asyncpg.FeatureNotSupportedError):
+            return "refused"
+        return "copied"
+
+    async def copied_out(self, setting: str) -> bytes:
+        """Return what COPY TO gives away."""
+        given = io.BytesIO()
+        with contextlib.suppress(*REFUSED):
+            async with self.app.transaction():
+                await self.app.execute(setting)
+                await self.app.copy_from_table(self.table, columns=[self.column], output=given)
+        return given.getvalue()
 
 
 @pytest.fixture(params=TABLES)
@@ -90,33 +118,64 @@ async def prey(
         await admin.close()
 
 
+# Ways at a row, each with the answers that give nothing away. {t} is the table, {c} its tenant column.
+OPERATIONS: dict[str, tuple[str, set[str]]] = {
+    "select": ("SELECT {c} FROM {t}", {"SELECT 0"}),
+    "select by tenant": ("SELECT {c} FROM {t} WHERE {c} = '{owner}'", {"SELECT 0"}),
+    "select for update": ("SELECT {c} FROM {t} FOR UPDATE", {"SELECT 0"}),
+    "update": ("UPDATE {t} SET {c} = {c}", {"UPDATE 0"}),
+    "update returning": ("UPDATE {t} SET {c} = {c} RETURNING {c}", {"UPDATE 0"}),
+    "delete": ("DELETE FROM {t}", {"DELETE 0"}),
+    "delete returning": ("DELETE FROM {t} WHERE {c} = '{owner}' RETURNING {c}", {"DELETE 0"}),
+    "merge": (
+        "MERGE INTO {t} USING (SELECT '{owner}'::uuid AS k) s ON {t}.{c} = s.k WHEN MATCHED THEN DELETE",
+        {"MERGE 0"},
+    ),
+    "truncate": ("TRUNCATE {t}", set()),
+}
+# These write a row of another tenant, so that only a refusal will do.
+FORGERIES = ("insert", "upsert", "copy in")
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 async def test_nothing_of_another_tenant_is_read_or_changed(prey: Prey, setting: str) -> None:
     before = await prey.versions()
     as_other = SETTINGS[setting].format(uuid.uuid4())
-    column = "id" if prey.table == "tenants" else "tenant_id"
-    other_row = await valid_row(prey.admin, prey.table, prey.owner)
-    insert, values = insertion(prey.table, other_row), list(other_row.values())
+    leaks = {}
+    for operation, (statement, harmless) in OPERATIONS.items():
+        text = statement.format(t=prey.table, c=prey.column, owner=prey.owner)
+        status = await prey.attempt(as_other, text)
+        if status not in {*harmless, "refused"}:
+            leaks[operation] = status
+    if given := await prey.copied_out(as_other):
+        leaks["copy out"] = repr(given)
 
-    assert await prey.attempt(as_other, f"SELECT {column} FROM {prey.table}") in {"SELECT 0", "refused"}
-    assert await prey.attempt(as_other, insert, *values) == "refused"
+    assert leaks == {}
+    assert await prey.versions() == before
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+async def test_no_row_is_written_for_another_tenant(prey: Prey, setting: str) -> None:
+    before = await prey.versions()
+    as_other = SETTINGS[setting].format(uuid.uuid4())
+    row = await valid_row(prey.admin, prey.table, prey.owner)
     upsert = f"{insertion(prey.table, prey.row)} ON CONFLICT DO NOTHING"
-    assert await prey.attempt(as_other, upsert, *prey.row.values()) == "refused"
-    update = f"UPDATE {prey.table} SET {column} = {column}"
-    assert await prey.attempt(as_other, update) in {"UPDATE 0", "refused"}
-    assert await prey.attempt(as_other, f"DELETE FROM {prey.table}") in {"DELETE 0", "refused"}
-    assert await prey.attempt(as_other, f"TRUNCATE {prey.table}") == "refused"
+    statuses = {
+        "insert": await prey.attempt(as_other, insertion(prey.table, row), *row.values()),
+        "upsert": await prey.attempt(as_other, upsert, *prey.row.values()),
+        "copy in": await prey.copy_in(as_other, row),
+    }
+
+    assert statuses == dict.fromkeys(FORGERIES, "refused")
     assert await prey.versions() == before
 
 
 async def test_an_upsert_does_not_overwrite_another_tenants_row(prey: Prey) -> None:
     before = await prey.versions()
     other = uuid.uuid4()
-    column = "id" if prey.table == "tenants" else "tenant_id"
     key = ", ".join(await _primary_key(prey))
-    upsert = (
-        f"{insertion(prey.table, prey.row)} ON CONFLICT ({key}) DO UPDATE SET {column} = EXCLUDED.{column}"
-    )
+    overwrite = f"ON CONFLICT ({key}) DO UPDATE SET {prey.column} = EXCLUDED.{prey.column}"
+    upsert = f"{insertion(prey.table, prey.row)} {overwrite}"
 
     assert await prey.attempt(SETTINGS["foreign"].format(other), upsert, *prey.row.values()) == "refused"
     assert await prey.versions() == before
@@ -124,24 +183,47 @@ async def test_an_upsert_does_not_overwrite_another_tenants_row(prey: Prey) -> N
 
 async def test_the_tenant_itself_reads_its_row_where_functions_may_read(prey: Prey) -> None:
     own = SETTINGS["foreign"].format(prey.owner)
-    column = "id" if prey.table == "tenants" else "tenant_id"
     readable = await prey.admin.fetchval(
-        "SELECT has_column_privilege('alphapulse_app', 'alphapulse.' || $1, $2, 'SELECT')", prey.table, column
+        "SELECT has_column_privilege('alphapulse_app', 'alphapulse.' || $1, $2, 'SELECT')",
+        prey.table,
+        prey.column,
     )
 
-    status = await prey.attempt(own, f"SELECT {column} FROM {prey.table}")
+    status = await prey.attempt(own, f"SELECT {prey.column} FROM {prey.table}")
     assert status == ("SELECT 1" if readable else "refused")
     assert readable or prey.table in {"sessions", "stripe_events"}
 
 
 async def test_a_row_cannot_be_given_to_another_tenant(prey: Prey) -> None:
     before = await prey.versions()
-    column = "id" if prey.table == "tenants" else "tenant_id"
     own = SETTINGS["foreign"].format(prey.owner)
-    update = f"UPDATE {prey.table} SET {column} = $1"
+    update = f"UPDATE {prey.table} SET {prey.column} = $1"
 
     assert await prey.attempt(own, update, uuid.uuid4()) == "refused"
     assert await prey.versions() == before
+
+
+async def test_functions_of_the_schema_give_nothing_of_another_tenant(
+    database: DatabaseUrls, tenant: TenantId
+) -> None:
+    """Generated from the catalogue: a new function that the functions' role may call is met here."""
+    connection = await asyncpg.connect(database.app)
+    try:
+        callable_ones = await connection.fetch(
+            "SELECT oid::regprocedure::text AS name, prosecdef AS as_owner FROM pg_proc"
+            " WHERE pronamespace = 'alphapulse'::regnamespace"
+            " AND has_function_privilege(oid, 'EXECUTE') AND prokind = 'f'"
+        )
+        async with connection.transaction():
+            await connection.execute(SETTINGS["foreign"].format(uuid.uuid4()))
+            hashes = await connection.fetch("SELECT audit_hash(audit_log) FROM audit_log")
+    finally:
+        await connection.close()
+
+    # One that runs with its owner's rights would be a way around every policy that names roles.
+    assert [row["name"] for row in callable_ones if row["as_owner"]] == []
+    assert {row["name"] for row in callable_ones} == {"audit_hash(audit_log)"}
+    assert hashes == []
 
 
 async def test_the_live_schema_has_no_table_these_tests_leave_out(database: DatabaseUrls) -> None:
@@ -232,9 +314,10 @@ async def test_a_setting_ends_with_its_transaction(database: DatabaseUrls, tenan
 
 async def test_the_platform_without_a_tenant_sees_the_registry_and_no_business(prey: Prey) -> None:
     await prey.admin.execute("SET ROLE alphapulse_platform")
-    column = "id" if prey.table == "tenants" else "tenant_id"
     try:
-        seen = await prey.admin.fetchval(f"SELECT count(*) FROM {prey.table} WHERE {column} = $1", prey.owner)
+        seen = await prey.admin.fetchval(
+            f"SELECT count(*) FROM {prey.table} WHERE {prey.column} = $1", prey.owner
+        )
     except asyncpg.InsufficientPrivilegeError:
         seen = 0
     finally:
