@@ -3,6 +3,7 @@
 Raw ASGI: a framework's routing and request objects would cost more than storing the event.
 """
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from alphapulse_broker.probes import Probes
 from alphapulse_broker.serving import Process
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.table_agent import TableAgent
+from alphapulse_broker.triggers import TriggerTable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -132,6 +134,8 @@ class Ingress:
         table = self._agent.table
         attributes = event.for_filters()
         for _ in range(_STALE_RETRIES):
+            if table.closed:
+                table = await self._reopened(table)
             triggers = table.matching(attributes)
             outcome = await self._log.enqueue(event, triggers=triggers, revision=table.revision)
             if outcome is Outcome.STORED:
@@ -145,6 +149,16 @@ class Ingress:
                 raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, reason, _RETRY_SOON)
             table = await self._agent.refresh()
         raise LogUnavailable("the trigger table changes faster than an event can be stored")
+
+    async def _reopened(self, closed: TriggerTable) -> TriggerTable:
+        """Return the table of a broker that was made again; without one, this broker is none."""
+        table = closed
+        # Asked of Redis: a 404 is final to a sender, and the table in hand may be a second old.
+        with contextlib.suppress(NoTriggerTable):
+            table = await self._agent.refresh()
+        if table.closed:
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such broker any more")
+        return table
 
     def _report_outage(self, error: Exception) -> None:
         # Once per outage: a log line per refused event would be a second outage.

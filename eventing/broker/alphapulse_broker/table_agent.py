@@ -7,6 +7,8 @@ directory (in a cluster, where the controller publishes) it only follows.
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from alphapulse_broker.settings import Settings
 from alphapulse_broker.triggers import TriggerTable, broker_file, load, manifest_files
 
 _LOGGER = structlog.get_logger("broker.table")
+
+_SAY_AGAIN_SECONDS = 60.0
 
 Fingerprint = tuple[tuple[str, int, int], ...]
 
@@ -79,19 +83,22 @@ class TableAgent:
 
     async def run(self) -> None:
         """Publish and follow until cancelled."""
-        reachable = True
+        reachable, waiting_said = True, -math.inf
         while True:
             try:
                 self._reload_if_changed()
                 await self.refresh()
                 await self._check_durability()
-                reachable = True
+                reachable, waiting_said = True, -math.inf
             except LogUnavailable as error:
                 if reachable:
                     _LOGGER.warning("log_unavailable", reason=str(error))
                 reachable = False
             except NoTriggerTable as error:
-                _LOGGER.warning("waiting_for_table", reason=str(error))
+                # Once, and again now and then: whoever reads the log later must find it.
+                if time.monotonic() - waiting_said >= _SAY_AGAIN_SECONDS:
+                    _LOGGER.warning("waiting_for_table", reason=str(error))
+                    waiting_said = time.monotonic()
             except InvalidManifest as error:
                 _LOGGER.error("table_refused", reason=str(error))  # noqa: TRY400 - the reason is the message
             with contextlib.suppress(TimeoutError):

@@ -84,9 +84,16 @@ class Resolver:
 
 
 class TriggerTable:
-    """All triggers of one broker and the revision that names exactly this content."""
+    """All triggers of one broker and the revision that names exactly this content.
 
-    def __init__(self, triggers: Iterable[Trigger]) -> None:
+    Parameters
+    ----------
+    closed
+        The broker is being deleted: what it has is delivered, and the ingress takes nothing more.
+    """
+
+    def __init__(self, triggers: Iterable[Trigger], *, closed: bool = False) -> None:
+        self.closed = closed
         self.triggers = tuple(sorted(triggers, key=lambda trigger: trigger.name))
         self._compiled = [(trigger.name, trigger.compiled()) for trigger in self.triggers]
         self.by_name: Mapping[str, Trigger] = {trigger.name: trigger for trigger in self.triggers}
@@ -107,15 +114,19 @@ class TriggerTable:
 
     def to_json(self) -> str:
         """Return the table in the canonical form the revision is computed from."""
-        content = [trigger.model_dump(mode="json", exclude_unset=True) for trigger in self.triggers]
+        triggers = [trigger.model_dump(mode="json", exclude_unset=True) for trigger in self.triggers]
+        content = {"closed": True, "triggers": triggers} if self.closed else triggers
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "TriggerTable":
         """Return the table that `to_json` described."""
         try:
-            return cls(Trigger.model_validate(entry) for entry in json.loads(text))
-        except ValueError as error:
+            content = json.loads(text)
+            closed = isinstance(content, dict)
+            entries = content["triggers"] if closed else content
+            return cls((Trigger.model_validate(entry) for entry in entries), closed=closed)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidManifest(f"the stored trigger table cannot be read: {error}") from error
 
 

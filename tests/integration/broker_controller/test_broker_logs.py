@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from alphapulse_broker.cloudevents import Event
 from alphapulse_broker.controller.logs import BrokerLogs
 from alphapulse_broker.controller.manifests import Key
+from alphapulse_broker.errors import LogUnavailable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.table_agent import TableAgent
@@ -18,6 +19,7 @@ from alphapulse_local.embedded.redis import EmbeddedRedis
 
 BROKER = Key("alphapulse", "default")
 EMPTY = TriggerTable([])
+CLOSED = TriggerTable([], closed=True)
 
 
 def table(*names: str) -> TriggerTable:
@@ -119,14 +121,35 @@ async def test_13_retiring_parks_what_waits_what_is_in_flight_and_what_is_delaye
     assert await logs.retire(BROKER, "gone") == 0
 
 
+async def test_13_trigger_is_retired_even_when_redis_is_full(log: EventLog, logs: BrokerLogs) -> None:
+    full = table("gone")
+    await log.publish(full)
+    await store(log, into="gone", count=50, revision=full.revision)
+    (first, *_) = await log.read("gone", consumer="c", count=20, block_seconds=1)
+    await log.retry("gone", first, consumer="c", delay=timedelta(hours=1))
+    await logs.publish(BROKER, EMPTY, replacing=full.revision)
+    await log.command("CONFIG", "SET", "maxmemory", 1)
+    try:
+        with pytest.raises(LogUnavailable, match="maxmemory"):
+            await log.command("SET", log.keys.table + "-other", "x")
+
+        parked = await logs.retire(BROKER, "gone")
+    finally:
+        await log.command("CONFIG", "SET", "maxmemory", 0)
+
+    assert parked == 50
+    assert await log.command("XLEN", log.keys.parked("gone")) == 50
+    assert await log.command("EXISTS", log.keys.stream("gone")) == 0
+
+
 async def test_13_table_of_a_deleted_broker_expires_unless_the_broker_comes_back(
     log: EventLog, logs: BrokerLogs
 ) -> None:
-    await logs.publish(BROKER, EMPTY, replacing=None)
+    await logs.publish(BROKER, CLOSED, replacing=None)
 
     await logs.close_broker(BROKER)
     expiring = await log.command("TTL", log.keys.table)
-    await logs.publish(BROKER, EMPTY, replacing=EMPTY.revision)
+    await logs.publish(BROKER, EMPTY, replacing=CLOSED.revision)
 
     assert 60 < expiring <= 120
     assert await log.command("TTL", log.keys.table) == -1

@@ -6,7 +6,9 @@ import subprocess
 from typing import Any
 
 from aiohttp import web
+from redis import Redis
 
+from alphapulse_broker.keys import Keys
 from alphapulse_local.embedded.process import stop
 from tests.integration.broker.rig import Delivery, answers
 from tests.integration.broker_controller.cluster_rig import NAMESPACE, ClusterRig, broker, pods, trigger
@@ -192,6 +194,39 @@ async def test_13_deleted_broker_drains_its_triggers_and_leaves_no_key(rig: Clus
     await rig.until_trigger_ready("b")
     await rig.send("e2")
     await rig.until_delivered("b", "e2")
+
+
+async def test_13_deleted_broker_is_an_unknown_broker_to_senders_until_it_is_made_again(
+    rig: ClusterRig,
+) -> None:
+    gate = asyncio.Event()
+
+    async def waits(_: Delivery) -> web.Response:
+        await gate.wait()
+        return web.Response(status=204)
+
+    rig.sinks.behaviours["slow"] = waits
+    await rig.cluster.apply(trigger("slow", to=rig.sink("slow")))
+    await rig.until_trigger_ready("slow")
+    await rig.send("before")
+    await rig.until_delivered("slow", "before")
+
+    await rig.cluster.delete("Broker", NAMESPACE, "default")
+    await rig.until(lambda: rig.reason("default", "Addressable", kind="Broker") == ("False", "BeingDeleted"))
+    draining = await rig.send("draining")
+    gate.set()
+    await rig.until_gone("default", kind="Broker")
+    gone = await rig.send("gone")
+    with Redis.from_url(rig.redis.url) as client:
+        client.delete(Keys(NAMESPACE, "default").table)  # as it expires after a while
+    expired = await rig.send("expired")
+    await rig.cluster.apply(broker())
+    await rig.until_trigger_ready("slow")
+    again = await rig.send("again")
+    await rig.until_delivered("slow", "again")
+
+    assert [answer.status for answer in (draining, gone, expired, again)] == [404, 404, 404, 202]
+    assert rig.sinks.ids("slow") == ["before", "again"]
 
 
 async def test_13_controller_killed_and_restarted_resumes_where_the_objects_are(rig: ClusterRig) -> None:

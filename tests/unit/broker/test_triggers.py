@@ -74,6 +74,25 @@ def test_table_survives_its_json_form_with_the_same_revision(triggers: Path) -> 
     assert again.matching({"type": "u"}) == ["one"]
 
 
+def test_closed_table_is_another_one_than_an_open_one_and_stays_closed(triggers: Path) -> None:
+    write(triggers / "a.yaml", manifest())
+    opened = load(triggers)
+
+    closed = TriggerTable(opened.triggers, closed=True)
+    again = TriggerTable.from_json(closed.to_json())
+
+    assert not TriggerTable.from_json(opened.to_json()).closed
+    assert again.closed
+    assert again.names == ("one",)
+    assert again.revision == closed.revision != opened.revision
+
+
+@pytest.mark.parametrize("text", ["{}", "7", '{"triggers": [7]}', "[" * 100_000, "null"])
+def test_stored_table_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(InvalidManifest, match="stored trigger table cannot be read"):
+        TriggerTable.from_json(text)
+
+
 def test_revision_changes_with_content_and_not_with_order(triggers: Path) -> None:
     write(triggers / "a.yaml", manifest("one"), manifest("two"))
     before = load(triggers).revision

@@ -66,9 +66,9 @@ class BrokerLogs:
                 return total
 
     async def close_broker(self, broker: Key) -> None:
-        """Let the empty table of a deleted broker go."""
+        """Let the empty, closed table of a deleted broker go."""
         log = self._of(broker)
-        arguments: list[Argument] = [TriggerTable([]).revision, _CLOSING_SECONDS]
+        arguments: list[Argument] = [TriggerTable([], closed=True).revision, _CLOSING_SECONDS]
         await log.run_script("close", [log.keys.table], arguments)
         await self._logs.pop(broker).close()
 

@@ -115,7 +115,8 @@ class _Reconciliation:
         self._plan.claims += [("Trigger", it) for it in unclaimed]
         parts = [(it, self._contribution(it)) for it in triggers if is_held(it) or not self._leaves(it)]
         # A stored name that belongs to no object any more leaves with this table.
-        wanted = TriggerTable(part.entry for _, part in parts if part.entry is not None)
+        entries = [part.entry for _, part in parts if part.entry is not None]
+        wanted = TriggerTable(entries, closed=is_deleting(self._broker))
         self._table(wanted)
         ready = self._broker_status()
         for trigger, part in parts:

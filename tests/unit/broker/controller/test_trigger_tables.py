@@ -234,12 +234,17 @@ def test_13_deleted_broker_drains_every_trigger_then_goes_and_its_triggers_stay(
     world.brokers[0]["metadata"] |= JUST_NOW
     world.state(remaining={"a": 0, "b": 2})
 
+    open_before = not table_of(world).closed
     draining = world.settle()
     left = table_of(world).names
+    closed_while_draining = table_of(world).closed
     world.state(remaining={"a": 0, "b": 0})
     gone = world.settle()
 
     assert (left, draining.closures) == (("b",), [])
+    assert open_before
+    assert closed_while_draining
+    assert table_of(world).closed
     assert standing(world.brokers[0], "Addressable") == ("False", "BeingDeleted")
     assert "address" not in world.brokers[0]["status"]
     assert sorted((it.trigger, it.releases) for it in gone.removals) == [("a", None), ("b", None)]
