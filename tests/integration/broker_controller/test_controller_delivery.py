@@ -3,8 +3,11 @@
 import asyncio
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from aiohttp import web
 from redis import Redis
 
@@ -68,6 +71,32 @@ async def test_13_bad_filter_is_said_and_the_last_good_one_stays_while_others_go
     assert "unknown filter dialect 'like'" in message
     assert "last usable specification" in message
     assert rig.sinks.ids("c") == []
+
+
+@pytest.fixture
+def deep_json() -> Iterator[None]:
+    """Let this process, in which the API server runs, write objects as deep as Kubernetes takes them."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(usual + 20_000)
+    yield
+    sys.setrecursionlimit(usual)
+
+
+@pytest.mark.usefixtures("deep_json")
+async def test_13_object_as_deep_as_kubernetes_takes_it_stops_nothing_but_itself(rig: ClusterRig) -> None:
+    deep: dict[str, Any] = {"exact": {"type": "t"}}
+    for _ in range(9_000):
+        deep = {"not": deep}
+    await rig.cluster.apply(trigger("deep", to=rig.sink("deep"), filters=[deep]))
+    await rig.cluster.apply(trigger("good", to=rig.sink("good"), types="t"))
+    await rig.until_trigger_ready("good")
+    await rig.until(lambda: rig.reason("deep") == ("False", "SpecInvalid"))
+    # Watches, which carry the object too, still tell of what happens next.
+    await rig.cluster.apply(trigger("good", to=rig.sink("good"), types="u"))
+    await rig.until_trigger_ready("good")
+
+    assert "64 levels" in rig.cluster.conditions("Trigger", NAMESPACE, "deep")["Ready"]["message"]
+    assert "Traceback" not in rig.log("controller").read_text()
 
 
 async def test_13_trigger_waits_for_its_knative_service_and_follows_its_address(rig: ClusterRig) -> None:

@@ -90,3 +90,29 @@ def test_12_filter_that_cannot_be_used_is_refused_at_load(
 ) -> None:
     with pytest.raises(InvalidManifest, match=message):
         compile_filter(filters, {})
+
+
+def nested(levels: int, dialect: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"exact": {"id": "1"}}
+    for _ in range(levels - 1):
+        found = {dialect: found if dialect == "not" else [found]}
+    return found
+
+
+@pytest.mark.parametrize("dialect", ["all", "any", "not"])
+def test_12_filters_nest_64_levels_and_no_deeper(dialect: str) -> None:
+    wants = compile_filter([nested(64, dialect)], {})
+
+    assert wants(EVENT) is (dialect != "not")
+    for levels in (65, 5_000):
+        with pytest.raises(InvalidManifest, match="nested deeper than 64 levels"):
+            compile_filter([nested(levels, dialect)], {})
+
+
+def test_12_refusal_does_not_repeat_a_filter_however_deep_it_is() -> None:
+    deep = nested(5_000, "any")
+
+    for wrong in ({"all": deep}, {"exact": deep["any"]}, {"not": deep, "any": [deep]}, {"cesql": deep}):
+        with pytest.raises(InvalidManifest) as refused:
+            compile_filter([wrong], {})
+        assert len(str(refused.value)) < 300

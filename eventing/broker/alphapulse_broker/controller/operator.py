@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 import time
 from typing import Any
 
@@ -20,6 +21,10 @@ _LOGGER = structlog.get_logger("broker.controller")
 
 # A loop that has not come round for so many resync intervals is stuck, not slow.
 _STUCK_TURNS = 12
+# The API server takes objects up to 10,000 levels deep, and kopf copies them with two calls a level.
+# One that is deeper than Python's usual limit would make every list that contains it unreadable, and
+# so stop all brokers.
+_CALLS = 2 * 10_000
 _WATCHED_REFERENTS = (("serving.knative.dev", "v1", "services"), ("", "v1", "services"))
 
 
@@ -32,6 +37,7 @@ async def serve(settings: Settings) -> None:
         There is nothing to log in with.
     """
     _log_as_json()
+    sys.setrecursionlimit(sys.getrecursionlimit() + _CALLS)
     if credentials() is None:
         raise ApiUnavailable(NO_CREDENTIALS)
     logs = BrokerLogs(settings)

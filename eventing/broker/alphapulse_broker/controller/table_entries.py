@@ -86,10 +86,8 @@ def contribution(
     kept = state.table.by_name.get(key(trigger).name) if state.table else None
     try:
         entry = _entry(trigger, subscriber=subscriber, sink=sink, defaults=defaults)
-    except (InvalidManifest, RecursionError) as error:
-        # One trigger's filter, however deep, is no reason for all others to stand still.
-        reason = "The filters are nested too deep." if isinstance(error, RecursionError) else str(error)
-        return Contribution(false("SpecInvalid", _staying(reason, kept)), subscriber, sink, kept)
+    except InvalidManifest as error:
+        return Contribution(false("SpecInvalid", _staying(str(error), kept)), subscriber, sink, kept)
     if not defaults.finding.holds:
         reason = f"The broker's {defaults.finding.message}"
         return Contribution(false("BrokerDeliveryInvalid", _staying(reason, kept)), subscriber, sink, kept)

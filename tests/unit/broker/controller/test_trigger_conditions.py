@@ -122,7 +122,7 @@ def test_13_unreachable_log_makes_the_subscription_unknown() -> None:
         ({"delivery": {"retry": -1}}, "spec.delivery.retry"),
         ({"delivery": {"backoffDelay": "5 minutes"}}, "5 minutes"),
         ({"delivery": {"timeout": "P99999999999W"}}, "too long"),
-        ({"filters": [deep(3_000)]}, "nested too deep"),
+        ({"filters": [deep(3_000)]}, "nested deeper than 64 levels"),
         ({"filters": "all"}, "spec.filters"),
         ({"delivery": {"backoffPolicy": "random"}}, "spec.delivery.backoffPolicy"),
         ({"fliter": {}}, "spec.fliter"),
