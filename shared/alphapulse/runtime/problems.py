@@ -62,7 +62,19 @@ def as_function_error(error: Exception) -> FunctionError:
         return DependencyDown("tokens cannot be verified at the moment")
     if isinstance(error, ClientDisconnect):
         return Invalid("the connection ended before the body did")  # for the log; nobody reads the answer
-    return FunctionError("an unexpected error occurred; quote the trace id when you report it")
+    return _of_billing(error) or FunctionError(
+        "an unexpected error occurred; quote the trace id when you report it"
+    )
+
+
+def _of_billing(error: Exception) -> FunctionError | None:
+    from alphapulse.billing.provider import BillingRefused, BillingUnavailable  # noqa: PLC0415 - as above
+
+    if isinstance(error, BillingUnavailable):
+        return DependencyDown(str(error), retry_after_seconds=error.retry_after_seconds)
+    if isinstance(error, BillingRefused):
+        return Invalid(str(error), code="billing_refused")
+    return None
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

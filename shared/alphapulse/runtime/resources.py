@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -13,7 +13,12 @@ from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.platform_database import PlatformDatabase
+from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
+
+if TYPE_CHECKING:
+    from alphapulse.billing.provider import BillingProvider
+    from alphapulse.runtime.mail import Mailer
 
 Clock = Callable[[], dt.datetime]
 
@@ -110,6 +115,32 @@ class Resources:
         """Verifies access tokens."""
         return TokenVerifier(self._jwks, clock=self.clock)
 
+    @cached_property
+    def mailer(self) -> "Mailer":
+        """The mail server."""
+        from alphapulse.runtime.mail import Mailer  # noqa: PLC0415 - only who sends mail pays for it
+
+        if self.settings.mail_from is None:
+            raise NotConfigured("MAIL_FROM is not set")
+        return Mailer(self._secret("smtp_url"), self.settings.mail_from, clock=self.clock)
+
+    @cached_property
+    def billing(self) -> "BillingProvider":
+        """The payment service; only the functions that need it are given its key."""
+        from alphapulse.billing.stripe_provider import StripeBilling  # noqa: PLC0415 - see `mailer`
+
+        settings = self.settings
+        prices = {
+            Tier.STARTER: settings.stripe_price_starter,
+            Tier.PRO: settings.stripe_price_pro,
+            Tier.ENTERPRISE: settings.stripe_price_enterprise,
+        }
+        return StripeBilling(
+            self._secret("stripe_api_key").reveal(),
+            api_base=settings.stripe_api_base,
+            prices={tier: price for tier, price in prices.items() if price is not None},
+        )
+
     def use_keys(self, jwks: Jwks) -> None:
         """Verify tokens with these public keys instead of fetching them."""
 
@@ -135,7 +166,7 @@ class Resources:
     async def close(self) -> None:
         """Finish background work, then close what was opened."""
         await self.background.drain()
-        for name in ("database", "platform", "cache", "publisher"):
+        for name in ("database", "platform", "cache", "publisher", "billing"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
 

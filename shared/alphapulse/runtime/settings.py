@@ -86,6 +86,19 @@ class Settings:
     jwks_url: str | None = _setting(str)
     token_signing_key_file: Path | None = _setting(Path)
 
+    # Where people reach the platform: links in mails begin with it.
+    public_url: str | None = _setting(_matching(r"https?://[^\s/?#@]+"))
+    smtp_url: Secret | None = _setting(Secret)
+    mail_from: str | None = _setting(_matching(r"[^\r\n]+@[^\r\n]+"))
+    stripe_api_key: Secret | None = _setting(Secret)
+    # Another address than Stripe's: a simulation's. Never in the clear but on this machine.
+    stripe_api_base: str | None = _setting(
+        _matching(r"https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?")
+    )
+    stripe_price_starter: str | None = _setting(_matching(r"price_\w+"))
+    stripe_price_pro: str | None = _setting(_matching(r"price_\w+"))
+    stripe_price_enterprise: str | None = _setting(_matching(r"price_\w+"))
+
     market_data_dir: Path | None = _setting(Path)
     simulation_seed: int = _setting(_number(int, 0, 2**63), 20260101)
     price_max_age_seconds: float = _setting(_number(float, 0.001, 86_400), 30.0)

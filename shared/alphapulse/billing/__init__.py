@@ -1,0 +1,1 @@
+"""Customers and subscriptions of the payment service."""
