@@ -1,0 +1,14 @@
+-- name: change_status$
+UPDATE tenants SET
+    status = :status,
+    status_reason = :reason,
+    activated_at = CASE WHEN :status = 'active' THEN coalesce(activated_at, :now) ELSE activated_at END,
+    suspended_at = CASE :status WHEN 'suspended' THEN CAST(:now AS timestamptz) WHEN 'active' THEN NULL ELSE suspended_at END,
+    cancelled_at = CASE :status WHEN 'cancelled' THEN CAST(:now AS timestamptz) WHEN 'active' THEN NULL ELSE cancelled_at END,
+    deleted_at = CASE :status WHEN 'deleted' THEN CAST(:now AS timestamptz) ELSE deleted_at END,
+    updated_at = :now
+WHERE id = :tenant_id AND status = ANY(CAST(:origins AS text[]))
+RETURNING status;
+
+-- name: status$
+SELECT status FROM tenants WHERE id = :tenant_id;
