@@ -19,6 +19,7 @@ from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
 if TYPE_CHECKING:
     from alphapulse.billing.provider import BillingProvider
     from alphapulse.runtime.mail import Mailer
+    from alphapulse.venues.exchanges import Exchanges
 
 Clock = Callable[[], dt.datetime]
 
@@ -125,6 +126,24 @@ class Resources:
         return Mailer(self._secret("smtp_url"), self.settings.mail_from, clock=self.clock)
 
     @cached_property
+    def exchanges(self) -> "Exchanges":
+        """The exchanges that are reached with a tenant's key."""
+        from alphapulse.tenancy.nonces import NonceCounters  # noqa: PLC0415 - see `mailer`
+        from alphapulse.venues.exchanges import BASE_URLS, Exchanges  # noqa: PLC0415
+
+        addresses = {name: getattr(self.settings, f"{name}_url") for name in BASE_URLS}
+        counters = NonceCounters(self.cache, "kraken")
+
+        async def kraken_nonce(api_key: str) -> int:
+            return await counters.next(api_key, now=self.clock())
+
+        return Exchanges(
+            {name: address for name, address in addresses.items() if address is not None},
+            clock=self.clock,
+            kraken_nonces=kraken_nonce,
+        )
+
+    @cached_property
     def billing(self) -> "BillingProvider":
         """The payment service; only the functions that need it are given its key."""
         from alphapulse.billing.stripe_provider import StripeBilling  # noqa: PLC0415 - see `mailer`
@@ -166,7 +185,7 @@ class Resources:
     async def close(self) -> None:
         """Finish background work, then close what was opened."""
         await self.background.drain()
-        for name in ("database", "platform", "cache", "publisher", "billing"):
+        for name in ("database", "platform", "cache", "publisher", "billing", "exchanges"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 
+_SAFE_ADDRESS = r"https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?"
+
+
 class InvalidSetting(ValueError):
     """A setting is malformed; the message names it and shows the value only when it is no secret."""
 
@@ -92,12 +95,15 @@ class Settings:
     mail_from: str | None = _setting(_matching(r"[^\r\n]+@[^\r\n]+"))
     stripe_api_key: Secret | None = _setting(Secret)
     # Another address than Stripe's: a simulation's. Never in the clear but on this machine.
-    stripe_api_base: str | None = _setting(
-        _matching(r"https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?")
-    )
+    stripe_api_base: str | None = _setting(_matching(_SAFE_ADDRESS))
     stripe_price_starter: str | None = _setting(_matching(r"price_\w+"))
     stripe_price_pro: str | None = _setting(_matching(r"price_\w+"))
     stripe_price_enterprise: str | None = _setting(_matching(r"price_\w+"))
+
+    # Test systems of exchanges instead of the exchanges; keys are never sent in the clear but on this machine.
+    binance_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    coinbase_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    kraken_url: str | None = _setting(_matching(_SAFE_ADDRESS))
 
     market_data_dir: Path | None = _setting(Path)
     simulation_seed: int = _setting(_number(int, 0, 2**63), 20260101)

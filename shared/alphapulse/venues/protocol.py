@@ -4,7 +4,9 @@
     +-- OrderRefused         the venue answered no; nothing was or will be traded by this request
     +-- UnknownSymbol        the venue does not trade the symbol
     +-- PriceUnavailable     the venue has no price at the moment
+    +-- KeyRefused           the venue does not accept the key, or not for this
     +-- VenueUnavailable     the request certainly had no effect (it was never sent, or only read)
+    |   `-- VenueRateLimited too many requests; it says how long to wait
     `-- OutcomeUnknown       no answer, a timeout or a 5xx to a request that may have had its effect
 
 Only `OutcomeUnknown` leaves an order in doubt; it is settled later by asking for the order by its
@@ -48,8 +50,36 @@ class PriceUnavailable(VenueError):
     """There is no price at the moment."""
 
 
+class KeyRefused(VenueError):
+    """The venue does not accept the key, or not for this request.
+
+    Attributes
+    ----------
+    code : str
+        Stable snake_case reason: `key_refused`, `malformed_secret`, `nonce_refused`.
+    """
+
+    def __init__(self, detail: str, *, code: str = "key_refused") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 class VenueUnavailable(VenueError):
     """The venue could not be asked; nothing happened."""
+
+
+class VenueRateLimited(VenueUnavailable):
+    """The venue takes no more requests for a while.
+
+    Attributes
+    ----------
+    retry_after_seconds : int
+        How long.
+    """
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class OutcomeUnknown(VenueError):
