@@ -6,6 +6,7 @@ Tests of one process share a database; they keep out of each other's way by tena
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -19,6 +20,7 @@ from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.redis import EmbeddedRedis
+from tests.mailboxes import Mailbox
 
 TenantFactory = Callable[..., Awaitable[TenantId]]
 
@@ -87,6 +89,15 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedR
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
+    """An SMTP server of this test alone, and the mails it was sent."""
+    server = Mailbox(tmp_path / "mailbox")
+    await server.up()
+    yield server
+    await server.down()
 
 
 @pytest.fixture

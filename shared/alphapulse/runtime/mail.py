@@ -14,7 +14,7 @@ from email.errors import HeaderParseError, MessageDefect
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from alphapulse.runtime.errors import DependencyDown, Invalid
@@ -191,8 +191,8 @@ def _on_this_machine(server: SplitResult) -> bool:
 
 
 def _sender(text: str) -> Address:
-    name, address = parseaddr(text)
     try:
+        ((name, address),) = getaddresses([text])
         return Address(display_name=name, addr_spec=address)
     except (ValueError, IndexError, HeaderParseError, MessageDefect) as error:
         raise ValueError(f"MAIL_FROM must be an address or 'Name <address>', was {text!r}") from error
