@@ -111,7 +111,8 @@ def parse_retry_after(status: int | None, value: str | None, *, now: datetime) -
         return timedelta(seconds=min(int(text[:9]), LONGEST_BACKOFF.total_seconds()))
     try:
         at = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # Numbers of any length may stand there.
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(at - now, timedelta(0))

@@ -1,14 +1,16 @@
 """The dispatcher: one lane per trigger, and the clockwork that keeps entries moving."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from alphapulse_broker.errors import LogUnavailable, NoTriggerTable
+from alphapulse_broker.errors import GroupMissing, LogUnavailable, NoTriggerTable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.lane import Lane, LaneParts
 from alphapulse_broker.metrics import Metrics
@@ -23,7 +25,7 @@ from alphapulse_broker.triggers import Resolver, TriggerTable
 
 _LOGGER = structlog.get_logger("broker.dispatcher")
 
-# Where abandoned entries had to wait for room, the next look comes after this part of the interval.
+# A lane that had no room for abandoned entries looks for them again after this part of the interval.
 _SOONER = 0.01
 
 
@@ -57,7 +59,8 @@ class Dispatcher:
         )
         self._lanes: dict[str, Lane] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
-        self._rescue_soon = False
+        self._leaving: set[Lane] = set()
+        self._crowded: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,9 +118,15 @@ class Dispatcher:
         readers = [self._readers.pop(name) for name in names]
         for reader in readers:
             reader.cancel()
-        if readers:
-            await asyncio.wait(readers)
-        await asyncio.gather(*(lane.stop(within_seconds=self._settings.shutdown_seconds) for lane in lanes))
+        # What is under way in them still needs its heartbeats.
+        self._leaving.update(lanes)
+        try:
+            if readers:
+                await asyncio.wait(readers)
+            seconds = self._settings.shutdown_seconds
+            await asyncio.gather(*(lane.stop(within_seconds=seconds) for lane in lanes))
+        finally:
+            self._leaving.difference_update(lanes)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -132,21 +141,38 @@ class Dispatcher:
             _LOGGER.debug("put_off", reason=str(error))
 
     async def _heartbeat(self) -> None:
-        for lane in list(self._lanes.values()):
-            await lane.heartbeat()
+        for lane in [*self._lanes.values(), *self._leaving]:
+            # One stream that is gone must not cost the other lanes their entries.
+            with contextlib.suppress(GroupMissing):
+                await lane.heartbeat()
 
     async def _rescue_for_ever(self) -> None:
+        seconds = self._settings.claim_every_seconds
         while True:
-            self._rescue_soon = False
             await self._tolerate(self._rescue)
-            seconds = self._settings.claim_every_seconds
-            await asyncio.sleep(seconds * _SOONER if self._rescue_soon else seconds)
+            next_round = time.monotonic() + seconds
+            while (left := next_round - time.monotonic()) > 0:
+                await asyncio.sleep(min(left, seconds * _SOONER) if self._crowded else left)
+                await self._tolerate(self._rescue_crowded)
 
     async def _rescue(self) -> None:
-        for name, lane in list(self._lanes.items()):
-            if await lane.rescue():
-                self._rescue_soon = True
-            await self._log.forget_ended_consumers(name)
+        for name in list(self._lanes):
+            with contextlib.suppress(GroupMissing):
+                await self._rescue_lane(name)
+                await self._log.forget_ended_consumers(name)
+
+    async def _rescue_crowded(self) -> None:
+        """Look again in the lanes that had no room, and in no other: they may stay full for long."""
+        for name in list(self._crowded):
+            with contextlib.suppress(GroupMissing):
+                await self._rescue_lane(name)
+
+    async def _rescue_lane(self, name: str) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None and await lane.rescue():
+            self._crowded.add(name)
+        else:
+            self._crowded.discard(name)
 
     async def _promote(self) -> None:
         if not self._agent.is_ready:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from alphapulse_broker.cloudevents import Event
+from alphapulse_broker.cloudevents import HOPS, Event
 
 EVENT = "event"
 DEAD_LETTER = "deadletter"
 UNREADABLE = "unreadable"
+
+_NEEDED = frozenset({"id", "source", "type", HOPS})
 
 # What dead-lettering and parking add to an entry, and replay takes away again.
 ADDED_FIELDS = ("attempt", "kind", "error", "parked")
@@ -74,7 +76,7 @@ def decode(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int = 1) -> 
     """
     try:
         return _decode(entry_id, fields, deliveries)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         nothing = Event({"id": "", "source": "", "type": ""}, b"", {})
         return Entry(entry_id, nothing, kind=UNREADABLE, deliveries=deliveries)
 
@@ -89,10 +91,11 @@ def changes(**values: str | Mapping[str, object]) -> list[str | bytes]:
 
 def _decode(entry_id: bytes, fields: Sequence[bytes], deliveries: int) -> Entry:
     found = dict(zip(fields[::2], fields[1::2], strict=True))
+    attributes = orjson.loads(found[b"attributes"])
+    if not attributes.keys() >= _NEEDED:
+        raise ValueError("an attribute that every accepted event has is missing")
     trace = found.get(b"trace")
-    event = Event(
-        orjson.loads(found[b"attributes"]), found[b"body"], orjson.loads(trace) if trace is not None else {}
-    )
+    event = Event(attributes, found[b"body"], orjson.loads(trace) if trace is not None else {})
     error = found.get(b"error")
     return Entry(
         id=entry_id,

@@ -16,6 +16,8 @@ from alphapulse_broker.redis_pool import Pool
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.triggers import TriggerTable
 
+CLAIM_START = b"0-0"
+
 _SCRIPT_LANES = 2
 _POOL_SIZE = 8
 # One blocking read per trigger: an upper bound, connections open as triggers need them.
@@ -25,7 +27,7 @@ _PROMOTE_BATCH = 500
 _RELEASE_BATCH = 1_000
 # Replies may fill a stream beyond the cap of the ingress, so that work under way can end.
 _REPLY_ROOM = 2
-_RELEASED_IDLE = timedelta(days=1)
+_RELEASED_MS = 24 * 60 * 60 * 1000
 _ENDED_CONSUMER = timedelta(hours=1)
 
 
@@ -151,18 +153,28 @@ class EventLog:
         )
         return [decode(entry_id, fields) for entry_id, fields in answer[0][1]] if answer else []
 
-    async def claim(self, trigger: str, *, consumer: str) -> list[Entry]:
-        """Take over entries of consumers that have been silent for too long."""
+    async def claim(
+        self, trigger: str, *, consumer: str, start: bytes = CLAIM_START
+    ) -> tuple[bytes, list[Entry]]:
+        """Take over entries of consumers that have been silent for too long.
+
+        Returns where to go on as well; that is `CLAIM_START` when all have been looked at.
+        """
         idle_ms = int(self._settings.claim_idle_seconds * 1000)
-        arguments: list[Argument] = [GROUP, consumer, idle_ms, _CLAIM_BATCH]
-        found = await self._scripts.run("claim", [self.keys.stream(trigger)], arguments)
-        return [decode(entry_id, fields, deliveries=count) for entry_id, fields, count in found]
+        arguments: list[Argument] = [GROUP, consumer, idle_ms, _CLAIM_BATCH, start]
+        next_start, found = await self._scripts.run("claim", [self.keys.stream(trigger)], arguments)
+        return next_start, [decode(entry_id, fields, deliveries=count) for entry_id, fields, count in found]
 
     async def heartbeat(self, trigger: str, *, consumer: str, ids: Sequence[bytes]) -> list[bytes]:
         """Keep entries in flight from being taken over; return those that already were."""
         keys = [self.keys.stream(trigger)]
-        lost: list[bytes] = await self._scripts.run("heartbeat", keys, [GROUP, consumer, *ids])
+        lost: list[bytes] = await self._scripts.run("heartbeat", keys, [GROUP, consumer, 0, *ids])
         return lost
+
+    async def hand_back(self, trigger: str, *, consumer: str, ids: Sequence[bytes]) -> None:
+        """Let the next claim take entries that this consumer holds and will not deliver."""
+        keys = [self.keys.stream(trigger)]
+        await self._scripts.run("heartbeat", keys, [GROUP, consumer, _RELEASED_MS, *ids])
 
     async def complete(self, trigger: str, entry_id: bytes) -> Outcome:
         """Acknowledge and delete an entry."""
@@ -207,11 +219,10 @@ class EventLog:
 
     async def release(self, trigger: str, *, consumer: str) -> int:
         """Hand back what a stopping consumer still holds; return how many entries."""
-        idle_ms = int(_RELEASED_IDLE.total_seconds() * 1000)
         keys = [self.keys.stream(trigger)]
         released, first = 0, "-"
         while True:
-            arguments: list[Argument] = [GROUP, consumer, idle_ms, first, _RELEASE_BATCH]
+            arguments: list[Argument] = [GROUP, consumer, _RELEASED_MS, first, _RELEASE_BATCH]
             count: int
             count, last = await self._scripts.run("release", keys, arguments)
             released += count

@@ -9,7 +9,7 @@ import structlog
 
 from alphapulse_broker.entries import EVENT, UNREADABLE, Entry
 from alphapulse_broker.errors import GroupMissing, LogUnavailable
-from alphapulse_broker.event_log import EventLog
+from alphapulse_broker.event_log import CLAIM_START, EventLog
 from alphapulse_broker.fair_queue import FairQueue
 from alphapulse_broker.metrics import Metrics
 from alphapulse_broker.sender import Sender
@@ -80,16 +80,20 @@ class Lane:
 
     async def rescue(self) -> bool:
         """Take over what another dispatcher left; tell whether more may wait until there is room."""
+        start = CLAIM_START
         while not self._stopping:
             if not self._count_room():
                 return True
-            entries = await self._parts.log.claim(self.trigger.name, consumer=self._parts.consumer)
-            if not entries:
-                return False
-            self._parts.metrics.reclaimed.labels(self.trigger.name).inc(len(entries))
-            _LOGGER.warning("reclaimed", trigger=self.trigger.name, entries=len(entries))
+            start, entries = await self._parts.log.claim(
+                self.trigger.name, consumer=self._parts.consumer, start=start
+            )
+            if entries:
+                self._parts.metrics.reclaimed.labels(self.trigger.name).inc(len(entries))
+                _LOGGER.warning("reclaimed", trigger=self.trigger.name, entries=len(entries))
             for entry in entries:
                 self._admit(entry)
+            if start == CLAIM_START:
+                return False
         return False
 
     async def heartbeat(self) -> None:
@@ -105,8 +109,11 @@ class Lane:
     async def stop(self, *, within_seconds: float) -> None:
         """Start nothing more, let what is under way end, and hand the rest back."""
         self._stopping = True
-        for entry in self._queue.clear():
-            self._let_go(entry.id)
+        waiting = [entry.id for entry in self._queue.clear()]
+        for entry_id in waiting:
+            self._let_go(entry_id)
+        # Now, and not with the rest: these need not wait for what is under way.
+        handing_back = asyncio.create_task(self._hand_back(waiting))
         running = list(self._deliveries.values())
         if running:
             _, late = await asyncio.wait(running, timeout=within_seconds)
@@ -115,9 +122,15 @@ class Lane:
             if late:
                 _LOGGER.warning("left_for_reclaim", trigger=self.trigger.name, entries=len(late))
                 await asyncio.wait(late)
+        await handing_back
         with contextlib.suppress(LogUnavailable):
             # Not handed back now, they are taken over after the usual silence.
             await self._parts.log.release(self.trigger.name, consumer=self._parts.consumer)
+
+    async def _hand_back(self, waiting: list[bytes]) -> None:
+        with contextlib.suppress(LogUnavailable):
+            for ids in batched(waiting, _HEARTBEAT_BATCH):
+                await self._parts.log.hand_back(self.trigger.name, consumer=self._parts.consumer, ids=ids)
 
     async def _wait_for_room(self) -> int:
         """Return how many entries may be read, when it is at least one."""
@@ -170,7 +183,8 @@ class Lane:
             entry = self._queue.pop()
             if entry is None:
                 return
-            if entry.id not in self._held:
+            if self._held.get(entry.id) is not entry:
+                # Somebody else took it while it waited; it may even have come back since, in another turn.
                 self._queue.done(entry)
                 continue
             delivery = asyncio.create_task(self._deliver(entry))

@@ -93,6 +93,31 @@ async def test_15_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(own
     assert own_rig.sinks.ids("work") == ["e0", "e1", "e2"]
 
 
+async def test_15_what_waits_at_sigterm_is_taken_over_before_long_deliveries_end(own_rig: Rig) -> None:
+    own_rig.settings["BROKER_IN_FLIGHT"] = "2"
+    own_rig.settings["BROKER_SHUTDOWN_SECONDS"] = "10"
+    await own_rig.start(trigger("work", types="t"))
+    ended: list[str] = []
+
+    async def first_take_long(delivery: Delivery) -> web.Response:
+        # Longer than BROKER_CLAIM_IDLE_SECONDS: heartbeats must go on while the dispatcher stops.
+        await asyncio.sleep(3 if delivery.id in ("e0", "e1") else 0)
+        ended.append(delivery.id)
+        return web.Response(status=204)
+
+    own_rig.sinks.behaviours["work"] = first_take_long
+    for n in range(5):
+        await own_rig.send(f"e{n}")
+    await own_rig.until_delivered("work", "e0", "e1")
+    own_rig.processes["dispatcher"].send_signal(signal.SIGTERM)
+    own_rig.launch("dispatcher", name="second", BROKER_DISPATCHER_PORT="0")
+    await own_rig.until(lambda: len(ended) == 5)
+    await own_rig.until(lambda: own_rig.processes["dispatcher"].poll() == 0)
+
+    assert sorted(ended[:3]) == ["e2", "e3", "e4"]
+    assert sorted(own_rig.sinks.ids("work")) == ["e0", "e1", "e2", "e3", "e4"]
+
+
 async def test_3_redis_kill_loses_no_accepted_event_and_needs_no_restart(own_rig: Rig) -> None:
     await own_rig.start(trigger("work", types="question"), trigger("told", types="answer"))
     own_rig.sinks.behaviours["work"] = replies("answer")

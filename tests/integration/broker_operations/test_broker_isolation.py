@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from redis import Redis
 
 from alphapulse_local.embedded.process import free_port, spawn, stop, wait_until
 from tests.integration.broker.rig import Delivery, Rig, trigger
@@ -144,3 +145,27 @@ async def test_14_burst_of_one_tenant_delays_no_event_of_another(rig: Rig, burst
     print(f"p99 of single events {p99 * 1000:.0f} ms, while {left} of a burst of {burst} were waiting")
     assert left > burst / 3
     assert p99 < 0.25
+
+
+async def test_14_lane_that_stays_full_costs_redis_nothing(rig: Rig) -> None:
+    rig.settings |= {"BROKER_READ_AHEAD": "4", "BROKER_IN_FLIGHT": "2", "BROKER_CLAIM_EVERY_SECONDS": "1"}
+    rig.settings |= {"BROKER_PROMOTE_SECONDS": "0.15", "BROKER_HEARTBEAT_SECONDS": "1"}
+
+    async def hangs(_: Delivery) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response(status=204)
+
+    rig.sinks.behaviours["full"] = hangs
+    await rig.start(trigger("full", types="t"), *(trigger(f"idle{n}", types="none") for n in range(10)))
+    for number in range(10):
+        await rig.send(f"e{number}")
+    await rig.until(lambda: len(rig.sinks.of("full")) == 2)
+    with Redis.from_url(rig.redis.url) as client:
+        # Past a round of takeovers: from then on the lane is known to be full.
+        await asyncio.sleep(1.5)
+        before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        await asyncio.sleep(2)
+        calls = client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
+
+    print(f"{calls} scripts in two seconds")
+    assert calls < 100

@@ -111,3 +111,15 @@ def test_10_attempt_takes_the_default_time_when_the_spec_names_none() -> None:
 def test_10_malformed_spec_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DeliverySpec.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Mon, 99999999999999999999 Jan 2026 00:00:00 GMT",
+        "Mon, 05 Jan 2026 00:00:00 +99999999999999999999",
+        "Mon, 05 Jan 99999 00:00:00 GMT",
+    ],
+)
+def test_10_retry_after_with_impossible_numbers_counts_for_nothing(value: str) -> None:
+    assert parse_retry_after(503, value, now=NOW) is None
