@@ -115,7 +115,7 @@ class TenantRoute(_Route):
     replays = True
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        extra: dict[str, Any] = {"security": [{"bearer": []}]}
+        extra: dict[str, Any] = {"security": [{"bearer": []}, {"api_key": []}, {"cookie": []}]}
         if not SAFE_METHODS.issuperset(options.get("methods") or ()):
             extra["parameters"] = [_KEY_PARAMETER]
         options["openapi_extra"] = extra | (options.get("openapi_extra") or {})

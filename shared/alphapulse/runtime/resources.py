@@ -10,8 +10,10 @@ import structlog
 
 from alphapulse.events.publish import Publisher
 from alphapulse.runtime.settings import Secret, Settings
+from alphapulse.tenancy.api_keys import ApiKeys
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.keyspace import TenantKeyspace
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
@@ -19,6 +21,8 @@ from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
 if TYPE_CHECKING:
     from alphapulse.billing.provider import BillingProvider
     from alphapulse.runtime.mail import Mailer
+    from alphapulse.tenancy.vault.connection import VaultConnection
+    from alphapulse.tenancy.vault.platform import PlatformVault
     from alphapulse.venues.exchanges import Exchanges
 
 Clock = Callable[[], dt.datetime]
@@ -105,11 +109,35 @@ class Resources:
         return CacheConnection(self._secret("redis_url").reveal())
 
     @cached_property
+    def keyspace(self) -> TenantKeyspace:
+        """The cache Redis as provisioning needs it: with an answer, or an error."""
+        return TenantKeyspace(self._secret("redis_url").reveal())
+
+    @cached_property
+    def vault(self) -> "VaultConnection":
+        """Tenants' secrets, through each tenant's own policy."""
+        from alphapulse.runtime.vault import connect_vault  # noqa: PLC0415 - few functions need it
+
+        return connect_vault(self.settings)
+
+    @cached_property
+    def platform_vault(self) -> "PlatformVault":
+        """What the login of this function may do in Vault beyond tenants' secrets; most may nothing."""
+        from alphapulse.tenancy.vault.platform import PlatformVault  # noqa: PLC0415 - as above
+
+        return PlatformVault(self.vault)
+
+    @cached_property
     def publisher(self) -> Publisher:
         """The broker's ingress."""
         if self.settings.broker_url is None:
             raise NotConfigured("BROKER_URL is not set")
         return Publisher(self.settings.broker_url)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Tells whose an API key is."""
+        return ApiKeys(self.database, clock=self.clock)
 
     @cached_property
     def verifier(self) -> TokenVerifier:
@@ -160,11 +188,11 @@ class Resources:
             prices={tier: price for tier, price in prices.items() if price is not None},
         )
 
-    def use_keys(self, jwks: Jwks) -> None:
-        """Verify tokens with these public keys instead of fetching them."""
+    def use_keys(self, jwks: Jwks | Callable[[], Awaitable[Jwks]]) -> None:
+        """Verify tokens with these public keys, or with what is returned, instead of fetching them."""
 
         async def known() -> Jwks:
-            return jwks
+            return await jwks() if callable(jwks) else jwks
 
         self._jwks = known
 
@@ -185,7 +213,8 @@ class Resources:
     async def close(self) -> None:
         """Finish background work, then close what was opened."""
         await self.background.drain()
-        for name in ("database", "platform", "cache", "publisher", "billing", "exchanges"):
+        opened = ("database", "platform", "cache", "keyspace", "publisher", "vault", "billing", "exchanges")
+        for name in opened:
             if name in self.__dict__:
                 await self.__dict__[name].close()
 

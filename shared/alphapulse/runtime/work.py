@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from alphapulse.data import audit, outbox
+from alphapulse.data.audit import ActorType
 from alphapulse.data.session import Session
 from alphapulse.events import Event, event_type, schemas
 from alphapulse.runtime.resources import Resources
@@ -158,11 +159,10 @@ class TenantWork:
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Record in this transaction that the caller did something; `details` never hold a secret."""
-        principal = self.scope.principal
-        function = self.scope.resources.settings.function.replace("_", "-")
+        actor_type, actor_id = self._actor()
         entry = audit.AuditEntry(
-            actor_type="function" if principal is None else "user",
-            actor_id=function if principal is None else str(principal.user_id),
+            actor_type=actor_type,
+            actor_id=actor_id,
             action=action,
             resource_type=resource_type,
             resource_id=resource_id,
@@ -170,6 +170,14 @@ class TenantWork:
             trace_id=self.scope.trace.trace_id,
         )
         await audit.append(self.session, self.tenant_id.value, entry)
+
+    def _actor(self) -> tuple[ActorType, str]:
+        principal = self.scope.principal
+        if principal is None:
+            return "function", self.scope.resources.settings.function.replace("_", "-")
+        if principal.api_key_id is not None:
+            return "api_key", str(principal.api_key_id)
+        return "user", str(principal.user_id)
 
     def after_commit(self, action: Callable[[], Awaitable[None]]) -> None:
         """Run `action` once the transaction has committed (dropping a cached value, say).

@@ -2,7 +2,7 @@
 
 import enum
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from alphapulse.tenancy.tenant import TenantId
 
@@ -39,6 +39,8 @@ class Principal:
         The API key the request was made with, None for a login.
     scopes
         What an API key is restricted to; empty means everything its role may do.
+    csrf_hash
+        Hash of the CSRF token of a browser's login, None for other logins.
     """
 
     tenant_id: TenantId
@@ -48,6 +50,7 @@ class Principal:
     session_id: uuid.UUID
     api_key_id: uuid.UUID | None = None
     scopes: frozenset[str] = frozenset()
+    csrf_hash: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def may_change(self) -> bool:

@@ -12,6 +12,8 @@ from alphapulse.tenancy.tenant import TenantId
 ISSUER = "alphapulse"
 AUDIENCE = "alphapulse-api"
 ALGORITHM = "ES256"
+#: Keys older than this are fetched again in the background, so that a new one is known before it signs.
+KEYS_REFETCHED_AFTER = dt.timedelta(minutes=5)
 _LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARACTERS = 4096
 _CACHED_TOKENS = 1024
@@ -71,11 +73,13 @@ class TokenSigner:
             "iat": int(now.timestamp()),
             "exp": int((now + lifetime).timestamp()),
         }
+        if principal.csrf_hash is not None:
+            claims["csf"] = principal.csrf_hash
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self._kid})
 
 
 class TokenVerifier:
-    """Verifies access tokens; keys are fetched once and again when an unknown key id appears.
+    """Verifies access tokens; keys are fetched again when they grow old or an unknown key id appears.
 
     Requests that need the keys at the same time share one fetch.
 
@@ -116,6 +120,7 @@ class TokenVerifier:
         KeysUnavailable
             The key is not known and the newest ones cannot be fetched.
         """
+        self._refetch_old_keys()
         now = self._clock().timestamp()
         cached = self._verified.get(token)
         if cached is not None and cached[0] > now:
@@ -183,13 +188,20 @@ class TokenVerifier:
             return True
         return self._asked_at is None or self._clock() - self._asked_at >= self._refetch_after
 
+    def _refetch_old_keys(self) -> None:
+        if self._keys and self._asked_at and self._clock() - self._asked_at >= KEYS_REFETCHED_AFTER:
+            self._begin_loading()  # and nobody waits: the keys at hand are good
+
     async def _load(self) -> None:
         """Fetch the keys, or wait for the fetch that is under way."""
+        # A request that is given up must not take the fetch of the others with it.
+        await asyncio.shield(self._begin_loading())
+
+    def _begin_loading(self) -> asyncio.Future[None]:
         if self._loading is None:
             self._loading = asyncio.ensure_future(self._replace_keys())
             self._loading.add_done_callback(self._loaded)
-        # A request that is given up must not take the fetch of the others with it.
-        await asyncio.shield(self._loading)
+        return self._loading
 
     def _loaded(self, loading: asyncio.Future[None]) -> None:
         self._loading = None
@@ -205,7 +217,10 @@ class TokenVerifier:
             keys = jwt.PyJWKSet.from_dict(dict(jwks)).keys
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             raise KeysUnavailable("the document of signing keys is malformed") from error
-        self._keys = {key.key_id: key for key in keys if key.key_id}
+        newest = {key.key_id: key for key in keys if key.key_id}
+        if not self._keys.keys() <= newest.keys():
+            self._verified.clear()  # a key was withdrawn, and its tokens with it
+        self._keys = newest
         self._outdated = False
 
 
@@ -217,6 +232,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
             role=Role(claims["role"]),
             tier=Tier(claims["tier"]),
             session_id=uuid.UUID(str(claims["sid"])),
+            csrf_hash=None if claims.get("csf") is None else str(claims["csf"]),
         )
     except (ValueError, KeyError) as error:
         raise InvalidToken("token claims are malformed") from error
