@@ -49,6 +49,7 @@ def as_function_error(error: Exception) -> FunctionError:
     """Return the error to answer with; an unexpected one keeps its text to itself."""
     from alphapulse.data.errors import DatabaseUnavailable  # noqa: PLC0415 - error path only
     from alphapulse.tenancy.tokens import KeysUnavailable  # noqa: PLC0415
+    from alphapulse.tenancy.vault.errors import VaultUnavailable  # noqa: PLC0415
 
     if isinstance(error, FunctionError):
         return error
@@ -56,6 +57,11 @@ def as_function_error(error: Exception) -> FunctionError:
         return DependencyDown(
             # Not that nothing was changed: the answer to a commit may be what was lost.
             "the database does not answer; try again, with the same Idempotency-Key if there was one",
+            retry_after_seconds=error.retry_after_seconds,
+        )
+    if isinstance(error, VaultUnavailable):
+        return DependencyDown(
+            "the store of secrets does not answer; try again",
             retry_after_seconds=error.retry_after_seconds,
         )
     if isinstance(error, KeysUnavailable):

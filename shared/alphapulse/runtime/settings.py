@@ -89,6 +89,15 @@ class Settings:
     jwks_url: str | None = _setting(str)
     token_signing_key_file: Path | None = _setting(Path)
 
+    # Vault; a function logs in with its AppRole's two files, or in a cluster with its service account.
+    vault_addr: str | None = _setting(_matching(r"https?://[^\s/?#@]+"))
+    vault_role_id_file: Path | None = _setting(Path)
+    vault_secret_id_file: Path | None = _setting(Path)
+    vault_k8s_role: str | None = _setting(_matching(r"[a-z][a-z0-9-]*"))
+    vault_k8s_token_file: Path = _setting(Path, Path("/var/run/secrets/kubernetes.io/serviceaccount/token"))
+    vault_cacert: Path | None = _setting(Path)
+    vault_namespace: str | None = _setting(_matching(r"[\w./-]+"))
+
     # Where people reach the platform: links in mails begin with it.
     public_url: str | None = _setting(_matching(r"https?://[^\s/?#@]+"))
     smtp_url: Secret | None = _setting(Secret)
