@@ -127,6 +127,12 @@ class ScriptRunner:
             answers = await self._answers(calls)
         except LogUnavailable as error:
             answers = [error] * len(calls)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            # A mistake of ours, such as an argument of a kind that cannot be sent.
+            for waiting in calls:
+                if not waiting.done.done():
+                    waiting.done.set_exception(RuntimeError(f"a script could not be sent: {error!r:.200}"))
+            return
         for waiting, answer in zip(calls, answers, strict=True):
             if not waiting.done.done():
                 _resolve(waiting.done, answer)

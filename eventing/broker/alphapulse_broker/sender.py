@@ -20,6 +20,7 @@ _DRAIN_BYTES = 65_536
 _ACCEPTED = 202
 _FIRST_FAILURE = 300
 _FIRST_SUCCESS = 200
+_BROKEN = (aiohttp.ClientError, OSError, ValueError)
 _SKIPPED_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -91,14 +92,15 @@ class Sender:
             ) as response:
                 return await self._answer(response)
         except TimeoutError:
+            # First, since it is an OSError, too.
             return Answer(None, f"no answer within {timeout_seconds:g} s".encode())
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except _BROKEN as error:
             return Answer(None, f"dispatch error: {type(error).__name__}".encode())
 
     async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
         status = response.status
         if not _FIRST_SUCCESS <= status < _FIRST_FAILURE:
-            detail = await _read(response, DETAIL_BYTES)
+            detail = await _detail(response)
             return Answer(status, detail, retry_after=response.headers.get("Retry-After"))
         headers = [(name.lower(), value) for name, value in response.raw_headers]
         if status == _ACCEPTED or not is_event(headers):
@@ -111,6 +113,14 @@ class Sender:
             return Answer(status, reply=parse_event(headers, body))
         except InvalidEvent as error:
             return Answer(status, malformed=f"malformed reply: {error}")
+
+
+async def _detail(response: aiohttp.ClientResponse) -> bytes:
+    """Return the start of an error's body; a status counts also when its body breaks off."""
+    try:
+        return await _read(response, DETAIL_BYTES)
+    except _BROKEN as error:
+        return f"the body broke off: {type(error).__name__}".encode()
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

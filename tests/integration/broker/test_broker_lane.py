@@ -146,3 +146,10 @@ async def test_5_entry_that_was_lost_and_came_back_while_it_waited_is_delivered_
     assert len(stolen) == 3
     assert sorted(bench.sinks.ids("work")) == ["first", "second", "third"]
     assert (await bench.log.survey("work")).undelivered == 0
+
+
+async def test_3_script_that_cannot_be_sent_fails_and_nobody_waits_for_ever(bench: Bench) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="could not be sent"):
+            await bench.log.run_script("survey", ["a", "b", "c"], [object()])  # type: ignore[list-item]
+        assert (await bench.log.survey("work")).undelivered == 0
