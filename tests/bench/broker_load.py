@@ -13,7 +13,7 @@ from collections import Counter, deque
 
 import uvloop
 
-from tests.bench.broker_events import SENT_HEADER, attributes, data, percentiles
+from tests.bench.broker_events import SENT_HEADER, TYPE, attributes, data, percentiles
 
 _END_OF_HEADERS = b"\r\n\r\n"
 _TICK_SECONDS = 0.001
@@ -22,7 +22,8 @@ _TICK_SECONDS = 0.001
 class Requests:
     """Writes the requests and collects what became of them."""
 
-    def __init__(self, *, host: str, path: str) -> None:
+    def __init__(self, *, host: str, path: str, event_type: str = TYPE) -> None:
+        self._type = event_type
         self._body = data()
         self._start = (
             f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(self._body)}\r\n".encode()
@@ -33,7 +34,7 @@ class Requests:
 
     def next(self, due_ns: int) -> bytes:
         """Return the next request."""
-        known = attributes(self.sent)
+        known = {**attributes(self.sent), "type": self._type}
         self.sent += 1
         kind = known.pop("datacontenttype")
         lines = [f"ce-{name}: {value}\r\n" for name, value in known.items()]
@@ -65,6 +66,11 @@ class Connection(asyncio.Protocol):
         self._due_ns = due_ns
         self._transport.write(self._requests.next(due_ns))
 
+    def close(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         self._received += data
         if self._received.endswith(_END_OF_HEADERS):
@@ -77,11 +83,13 @@ class Connection(asyncio.Protocol):
 
 
 class Load:
-    """Sends a number of events over some connections."""
+    """Sends a number of events over some connections; each may pause between an answer and its next event."""
 
-    def __init__(self, requests: Requests, *, events: int) -> None:
+    def __init__(self, requests: Requests, *, events: int, pause_seconds: float = 0) -> None:
         self._requests = requests
         self._events = events
+        self._pause_seconds = pause_seconds
+        self._connections: list[Connection] = []
         self._idle: deque[Connection] = deque()
         self._due: deque[int] = deque()
         self._paced = False
@@ -94,6 +102,7 @@ class Load:
         for _ in range(connections):
             _, protocol = await loop.create_connection(lambda: Connection(self._requests, self), host, port)
             self._idle.append(protocol)
+            self._connections.append(protocol)
         if self._paced:
             pacing = asyncio.create_task(self._pace(rate))
             await self._done
@@ -102,6 +111,11 @@ class Load:
             for connection in list(self._idle):
                 self.free(connection)
             await self._done
+
+    def close(self) -> None:
+        """Close the connections, for who goes on without them."""
+        for connection in self._connections:
+            connection.close()
 
     def free(self, connection: Connection) -> None:
         """Use a connection whose answer came."""
@@ -113,12 +127,19 @@ class Load:
             else:
                 self._idle.append(connection)
         elif self._requests.sent < self._events:
-            connection.send(time.monotonic_ns())
+            if self._pause_seconds:
+                asyncio.get_running_loop().call_later(self._pause_seconds, self._send_now, connection)
+            else:
+                self._send_now(connection)
 
     def broken(self, error: Exception | None) -> None:
         """Fail: a measurement has no connection that breaks."""
         if not self._done.done():
             self._done.set_exception(error or ConnectionError("the ingress closed a connection"))
+
+    @staticmethod
+    def _send_now(connection: Connection) -> None:
+        connection.send(time.monotonic_ns())
 
     async def _pace(self, rate: float) -> None:
         start, interval = time.monotonic_ns(), 1e9 / rate

@@ -23,6 +23,11 @@ class Kill:
     at_ns: int
     back_ns: int
 
+    @property
+    def down_seconds(self) -> float:
+        """Time until it was ready again: starting and loading its data included."""
+        return (self.back_ns - self.at_ns) / NANOSECONDS
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -44,6 +49,7 @@ class Verdict:
     duplicates: Mapping[str, int]
     reasons: Counter[str]
     longest_gap_seconds: Mapping[str, float]
+    longest_resume_seconds: Mapping[str, float]
     longest_way_seconds: float
 
     @property
@@ -97,6 +103,7 @@ def judge(
         longest_gap_seconds=_longest_gaps(
             [delivery.at_ns for delivery in deliveries], kills, until_ns=max(accepted.values())
         ),
+        longest_resume_seconds=_longest_resumes([delivery.at_ns for delivery in deliveries], kills),
         longest_way_seconds=max(
             (moments[0] - accepted[event_id]) / NANOSECONDS
             for (_, event_id), moments in times.items()
@@ -128,5 +135,20 @@ def _longest_gaps(moments: Sequence[int], kills: Sequence[Kill], *, until_ns: in
             if later >= kill.at_ns and earlier <= min(kill.back_ns, until_ns)
         ]
         seconds = max(silences, default=0) / NANOSECONDS
+        longest[kill.victim] = max(longest.get(kill.victim, 0.0), seconds)
+    return longest
+
+
+def _longest_resumes(moments: Sequence[int], kills: Sequence[Kill]) -> dict[str, float]:
+    """Return per victim the longest time from its being back to the next delivery.
+
+    A kill that is followed by another before that delivery says nothing of its own victim.
+    """
+    longest: dict[str, float] = {}
+    for kill in kills:
+        following = next((moment for moment in moments if moment >= kill.back_ns), None)
+        if following is None or any(kill.back_ns <= other.at_ns <= following for other in kills):
+            continue
+        seconds = (following - kill.back_ns) / NANOSECONDS
         longest[kill.victim] = max(longest.get(kill.victim, 0.0), seconds)
     return longest

@@ -39,9 +39,22 @@ def show(crash: Crash, verdict: Verdict, parked: int, takeover: Takeover) -> Non
     kills = Counter(kill.victim for kill in crash.kills)
     print_table(
         f"{len(crash.accepted):,} events accepted; {len(crash.repeated):,} of them sent more than once",
-        ("victim", "kills", "longest silence s", "deliveries that came again"),
-        [(name, kills[name], verdict.longest_gap_seconds[name], verdict.reasons[name]) for name in VICTIMS]
-        + [(name, None, None, verdict.reasons[name]) for name in ("sender repeated", "unexplained")],
+        ("victim", "kills", "down s", "longest silence s", "resumed after s", "deliveries that came again"),
+        [
+            (
+                name,
+                kills[name],
+                max((kill.down_seconds for kill in crash.kills if kill.victim == name), default=None),
+                verdict.longest_gap_seconds[name],
+                verdict.longest_resume_seconds.get(name),
+                verdict.reasons[name],
+            )
+            for name in VICTIMS
+        ]
+        + [
+            (name, None, None, None, None, verdict.reasons[name])
+            for name in ("sender repeated", "unexplained")
+        ],
     )
     print_table(
         f"Deliveries; {parked} parked",
@@ -87,6 +100,10 @@ def main() -> int:
         "duplicates": sum(verdict.duplicates.values()),
         "unexplained_duplicates": verdict.reasons["unexplained"],
         "longest_silence_s": max(verdict.longest_gap_seconds.values()),
+        "longest_redis_down_s": max(
+            (kill.down_seconds for kill in crash.kills if kill.victim == "redis-server"), default=0
+        ),
+        "longest_resume_s": max(verdict.longest_resume_seconds.values(), default=0),
         "longest_way_s": verdict.longest_way_seconds,
         "takeover_s": takeover.seconds,
     }

@@ -74,3 +74,20 @@ def test_silence_is_measured_around_each_kill_while_events_are_accepted() -> Non
 
     assert under_load.longest_gap_seconds == {"redis-server": 1.0}
     assert at_its_end.longest_gap_seconds == {"redis-server": 0.5}
+
+
+def test_resuming_is_measured_from_the_return_unless_another_kill_comes_first() -> None:
+    kills = [
+        Kill("redis-server", SECOND * 5 // 4, SECOND * 3 // 2),
+        Kill("dispatcher", SECOND // 4, SECOND // 2),
+        Kill("ingress", 2 * SECOND + 2, 2 * SECOND + 3),
+        Kill("subscriber", 2 * SECOND + 4, 2 * SECOND + 5),
+    ]
+    verdict = verdict_of(*ALL, kills=kills)
+
+    assert kills[0].down_seconds == 0.25
+    assert verdict.longest_resume_seconds == {
+        "redis-server": 0.5,
+        "subscriber": (SECOND - 5) / NANOSECONDS,
+        "dispatcher": 0.5,
+    }
