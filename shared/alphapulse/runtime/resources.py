@@ -10,8 +10,10 @@ import structlog
 
 from alphapulse.events.publish import Publisher
 from alphapulse.runtime.settings import Secret, Settings
+from alphapulse.tenancy.api_keys import ApiKeys
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.keyspace import TenantKeyspace
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
@@ -107,6 +109,11 @@ class Resources:
         return CacheConnection(self._secret("redis_url").reveal())
 
     @cached_property
+    def keyspace(self) -> TenantKeyspace:
+        """The cache Redis as provisioning needs it: with an answer, or an error."""
+        return TenantKeyspace(self._secret("redis_url").reveal())
+
+    @cached_property
     def vault(self) -> "VaultConnection":
         """Tenants' secrets, through each tenant's own policy."""
         from alphapulse.runtime.vault import connect_vault  # noqa: PLC0415 - few functions need it
@@ -126,6 +133,11 @@ class Resources:
         if self.settings.broker_url is None:
             raise NotConfigured("BROKER_URL is not set")
         return Publisher(self.settings.broker_url)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Tells whose an API key is."""
+        return ApiKeys(self.database, clock=self.clock)
 
     @cached_property
     def verifier(self) -> TokenVerifier:
@@ -176,11 +188,11 @@ class Resources:
             prices={tier: price for tier, price in prices.items() if price is not None},
         )
 
-    def use_keys(self, jwks: Jwks) -> None:
-        """Verify tokens with these public keys instead of fetching them."""
+    def use_keys(self, jwks: Jwks | Callable[[], Awaitable[Jwks]]) -> None:
+        """Verify tokens with these public keys, or with what is returned, instead of fetching them."""
 
         async def known() -> Jwks:
-            return jwks
+            return await jwks() if callable(jwks) else jwks
 
         self._jwks = known
 
@@ -201,7 +213,7 @@ class Resources:
     async def close(self) -> None:
         """Finish background work, then close what was opened."""
         await self.background.drain()
-        opened = ("database", "platform", "cache", "publisher", "vault", "billing", "exchanges")
+        opened = ("database", "platform", "cache", "keyspace", "publisher", "vault", "billing", "exchanges")
         for name in opened:
             if name in self.__dict__:
                 await self.__dict__[name].close()
