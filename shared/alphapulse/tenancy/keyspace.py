@@ -1,10 +1,9 @@
-"""All that Redis holds of one tenant: made, tried, and removed by provisioning.
+"""All that Redis holds of one tenant, made and removed by provisioning.
 
 The cache itself (`alphapulse.tenancy.cache`) shrugs when Redis is down. Here an answer is needed:
 keys that could not be removed are not gone.
 """
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from alphapulse.tenancy.tenant import TenantId
@@ -12,10 +11,10 @@ from alphapulse.tenancy.tenant import TenantId
 if TYPE_CHECKING:
     import redis.asyncio as redis
 
+_CLUSTER = "+cluster"
 _TIMEOUT_SECONDS = 5.0
 _SCAN_COUNT = 5_000
 _REMOVED_AT_ONCE = 500
-_PROBE_SECONDS = 60
 
 
 class KeyspaceUnavailable(Exception):
@@ -28,12 +27,12 @@ class TenantKeyspace:
     Parameters
     ----------
     url
-        Connection URL with the password; never logged.
+        As of `alphapulse.tenancy.cache.CacheConnection`, with the password; never logged.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client: redis.Redis | None = None
+        self._client: redis.Redis | redis.RedisCluster | None = None
 
     async def create(self, tenant_id: TenantId) -> None:
         """Begin the tenant's accounting of bytes; one that has begun is left as it is.
@@ -45,21 +44,6 @@ class TenantKeyspace:
         """
         await self._run("SET", f"meta:tenant:{{{tenant_id}}}:usage_bytes", "0", "NX")
 
-    async def probe(self, tenant_id: TenantId) -> None:
-        """Write, read and remove a value in the tenant's namespace.
-
-        Raises
-        ------
-        KeyspaceUnavailable
-            Redis does not answer, or with another value than was written.
-        """
-        key, value = f"tenant:{{{tenant_id}}}:probe", secrets.token_hex(8)
-        await self._run("SET", key, value, "EX", _PROBE_SECONDS)
-        found = await self._run("GET", key)
-        await self._run("DEL", key)
-        if found != value.encode():
-            raise KeyspaceUnavailable("the cache answered with another value than was written")
-
     async def keys_of(self, tenant_id: TenantId) -> list[str]:
         """Return the names of all keys of the tenant; walks the whole keyspace.
 
@@ -70,7 +54,9 @@ class TenantKeyspace:
         """
         cursor, found = 0, set()
         while True:
-            answer = await self._run("SCAN", cursor, "MATCH", f"*{{{tenant_id}}}*", "COUNT", _SCAN_COUNT)
+            answer = await self._run(
+                "SCAN", cursor, "MATCH", f"*{{{tenant_id}}}*", "COUNT", _SCAN_COUNT, of=tenant_id
+            )
             cursor = int(answer[0])
             found.update(key.decode() for key in answer[1])
             if cursor == 0:
@@ -95,15 +81,27 @@ class TenantKeyspace:
             await self._client.aclose()
             self._client = None
 
-    async def _run(self, *command: str | int) -> Any:
-        import redis.asyncio as redis  # noqa: PLC0415 - paid by the first command, not at start
-        from redis.exceptions import RedisError  # noqa: PLC0415
+    async def _run(self, *command: str | int, of: TenantId | None = None) -> Any:
+        """Run a command; in a Cluster, one that names no key goes to the node that has the tenant's."""
+        from redis.exceptions import RedisError  # noqa: PLC0415 - paid by the first command, not at start
 
-        if self._client is None:
-            self._client = redis.Redis.from_url(
-                self._url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=_TIMEOUT_SECONDS
-            )
         try:
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            client = self._client or await self._connect()
+            if of is None or not hasattr(client, "get_node_from_key"):
+                return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+            node = client.get_node_from_key(f"{{{of}}}")
+            return await client.execute_command(*command, target_nodes=node)
         except (RedisError, OSError, TimeoutError) as error:
             raise KeyspaceUnavailable(f"the cache does not answer: {type(error).__name__}") from error
+
+    async def _connect(self) -> "redis.Redis | redis.RedisCluster":
+        import redis.asyncio as redis  # noqa: PLC0415 - as above
+
+        scheme, _, rest = self._url.partition("://")
+        options = {"socket_connect_timeout": _TIMEOUT_SECONDS, "socket_timeout": _TIMEOUT_SECONDS}
+        if scheme.endswith(_CLUSTER):
+            url = f"{scheme.removesuffix(_CLUSTER)}://{rest}"
+            self._client = await redis.RedisCluster.from_url(url, **options).initialize()
+        else:
+            self._client = redis.Redis.from_url(self._url, **options)
+        return self._client

@@ -1,11 +1,11 @@
 """The states of a tenant, and which may follow which.
 
-    pending --> provisioning --> active <--> suspended
-       |             |              |            |
-       |             v              v            v
-       +--------> failed -----> cancelled <------+
-                    |               |
-                    +--> pending    +--> active (taken back), deleted (for good)
+pending --> provisioning --> active <--> suspended
+   |             |              |            |
+   |             v              v            v
+   +--------> failed -----> cancelled <------+
+                |               |
+                +--> pending    +--> active (taken back), deleted (for good)
 """
 
 import datetime as dt

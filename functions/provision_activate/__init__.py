@@ -1,0 +1,1 @@
+"""Last step of provisioning: the tenant becomes active."""

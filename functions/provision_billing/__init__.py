@@ -1,0 +1,1 @@
+"""Step of provisioning: the customer at the payment service."""

@@ -1,0 +1,13 @@
+"""The event of `provision_billing` and its wiring."""
+
+from starlette.types import ASGIApp
+
+from alphapulse.provisioning.saga import step_app
+from alphapulse.provisioning.steps import Step
+from alphapulse.runtime.resources import Resources
+from functions.provision_billing import service
+
+
+def build(resources: Resources) -> ASGIApp:
+    """Build the function's app."""
+    return step_app(resources, Step.BILLING, service.make_customer)

@@ -1,0 +1,1 @@
+"""Undoes a failed provisioning, deletes tenants, and sweeps both."""

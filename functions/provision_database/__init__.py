@@ -1,0 +1,1 @@
+"""Step of provisioning: the rows a tenant begins with."""

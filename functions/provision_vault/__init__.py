@@ -1,0 +1,1 @@
+"""Step of provisioning: the tenant's policy in Vault."""

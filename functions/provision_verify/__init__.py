@@ -1,0 +1,1 @@
+"""Step of provisioning: the proof that all four stores serve the tenant."""
