@@ -92,10 +92,10 @@ async def test_14_bad_subscriber_slows_no_other_trigger_and_takes_no_memory(
         f"{misbehaviour}: alone {min(alone) * 1000:.1f} ms, beside {min(beside) * 1000:.1f} ms,"
         f" ratio {ratio:.2f}, memory {growth:+.0f} MB"
     )
-    # On two cores that run other tests meanwhile, a bound of 10 % on two milliseconds would say more
-    # about those. Waiting for a bad subscriber would cost hundreds.
-    assert min(beside) < 2 * min(alone) + 0.02
-    assert growth < 40
+    # On two cores that run other tests meanwhile, a bound of 10 % on one millisecond would say more
+    # about those: `make bench-isolation` is for that. Waiting for a bad subscriber would cost hundreds.
+    assert min(beside) < 1.5 * min(alone) + 0.005
+    assert growth < 25
 
 
 async def test_11_reply_of_ten_megabytes_is_parked_and_not_held_in_memory(rig: Rig, bad_port: int) -> None:
