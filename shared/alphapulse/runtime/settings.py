@@ -13,7 +13,6 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Self
 
-
 _SAFE_ADDRESS = r"https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?"
 
 
@@ -109,7 +108,7 @@ class Settings:
     stripe_price_pro: str | None = _setting(_matching(r"price_\w+"))
     stripe_price_enterprise: str | None = _setting(_matching(r"price_\w+"))
 
-    # Test systems of exchanges instead of the exchanges; keys are never sent in the clear but on this machine.
+    # Test systems of exchanges instead of the exchanges; no key goes in the clear but on this machine.
     binance_url: str | None = _setting(_matching(_SAFE_ADDRESS))
     coinbase_url: str | None = _setting(_matching(_SAFE_ADDRESS))
     kraken_url: str | None = _setting(_matching(_SAFE_ADDRESS))

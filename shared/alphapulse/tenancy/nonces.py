@@ -8,14 +8,10 @@ with Redis down each process counts for itself.
 import datetime as dt
 import hashlib
 
-from alphapulse.tenancy.cache import CacheConnection
+from alphapulse.tenancy.cache import CacheConnection, CacheUnavailable
+from alphapulse.tenancy.redis_client import Script
 
-_NEXT = """
-local last = tonumber(redis.call('GET', KEYS[1]) or '0')
-local nonce = string.format('%.0f', math.max(last + 1, tonumber(ARGV[1])))
-redis.call('SET', KEYS[1], nonce, 'PX', ARGV[2])
-return nonce
-"""
+_NEXT = Script("next_nonce")
 # Long past it, the time alone is above every nonce that was given out.
 _LIFETIME_MS = 24 * 3600 * 1000
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -43,10 +39,11 @@ class NonceCounters:
         # The key's hash names the counter: the exchange's key is one, whoever has stored it.
         name = hashlib.sha256(api_key.encode()).hexdigest()[:32]
         least = max((now - _EPOCH) // _MICROSECOND, self._last.get(name, 0) + 1)
-        answer = await self._connection._run(  # noqa: SLF001 - a scoped builder, like those beside the connection
-            "EVAL", _NEXT, 1, f"shared:nonce:{self._exchange}:{name}", least, _LIFETIME_MS
-        )
-        # Two requests of this process may be here at once; without Redis the later one goes above.
-        nonce = max(least, self._last.get(name, 0) + 1) if answer is None else int(answer)
+        try:
+            key = f"shared:nonce:{self._exchange}:{name}"
+            nonce = int(await self._connection.evaluate(_NEXT, [key], [least, _LIFETIME_MS]))
+        except CacheUnavailable:
+            # Several requests of this process may be here at once.
+            nonce = max(least, self._last.get(name, 0) + 1)
         self._last[name] = max(nonce, self._last.get(name, 0))
         return nonce

@@ -1,6 +1,6 @@
 """Private keys as exchanges hand them out."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alphapulse.venues.keys import ApiKeys
 from alphapulse.venues.protocol import KeyRefused
@@ -42,15 +42,3 @@ def private_key(keys: ApiKeys) -> "PrivateKeyTypes":
     except (ValueError, TypeError, UnsupportedAlgorithm):
         problem = "the secret is no private key in PEM form, or the passphrase does not open it"
     raise MalformedSecret(problem)
-
-
-def require(key: Any, kind: type, name: str) -> None:
-    """Refuse a private key of another kind.
-
-    Raises
-    ------
-    MalformedSecret
-        It is of another kind.
-    """
-    if not isinstance(key, kind):
-        raise MalformedSecret(f"the private key must be {name}")

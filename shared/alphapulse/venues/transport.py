@@ -32,7 +32,7 @@ class Answer:
     status : int
         HTTP status.
     body : Any
-        JSON; None when the body is none.
+        JSON; None when the body is no JSON.
     date : datetime, optional
         The exchange's own time, to the second.
     retry_after_seconds : int
@@ -95,14 +95,14 @@ class ExchangeClient:
         headers: Mapping[str, str] | None = None,
         content: str | None = None,
     ) -> Answer:
-        """Send a request that changes nothing at the exchange, and return its answer below 500.
+        """Send a request that changes nothing at the exchange, and return its answer, a refusal included.
 
         Raises
         ------
         VenueRateLimited
             429, or 418 (an address that went on after 429s).
         VenueUnavailable
-            No connection, no answer in time, a 5xx, or an answer that is no JSON.
+            No connection, no answer in time, a 5xx, or an answer that should be JSON and is none.
         """
         import httpx  # noqa: PLC0415 - 70 ms that only a function which asks an exchange pays
 
@@ -119,7 +119,8 @@ class ExchangeClient:
                 f"{self.name} takes no more requests for now",
                 retry_after_seconds=answer.retry_after_seconds,
             )
-        if answer.status >= 500 or answer.body is None:  # noqa: PLR2004 - server errors
+        refused = 400 <= answer.status < 500  # noqa: PLR2004 - client errors
+        if not refused and (answer.status >= 300 or answer.body is None):  # noqa: PLR2004 - not OK
             raise self.unexpected(answer)
         return answer
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from alphapulse.venues.keys import ApiKeys
-from alphapulse.venues.pem import is_pem, private_key, require
+from alphapulse.venues.pem import MalformedSecret, is_pem, private_key
 
 #: How many milliseconds old a request may be when it arrives.
 RECEIVE_WINDOW_MS = 5000
@@ -27,7 +27,9 @@ def signed_query(keys: ApiKeys, parameters: Mapping[str, str], *, timestamp_ms: 
     alphapulse.venues.pem.MalformedSecret
         The secret is a PEM document and not an Ed25519 key.
     """
-    query = urlencode({**parameters, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": timestamp_ms})
+    query = urlencode(
+        {**parameters, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": timestamp_ms}, quote_via=quote
+    )
     return f"{query}&signature={quote(signature(keys, query), safe='')}"
 
 
@@ -38,6 +40,6 @@ def signature(keys: ApiKeys, payload: str) -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
 
     key = private_key(keys)
-    require(key, Ed25519PrivateKey, "an Ed25519 key")
-    assert isinstance(key, Ed25519PrivateKey)  # noqa: S101 - for the type checker
+    if not isinstance(key, Ed25519PrivateKey):
+        raise MalformedSecret("the private key must be an Ed25519 key")
     return base64.b64encode(key.sign(payload.encode())).decode()

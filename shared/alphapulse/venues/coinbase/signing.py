@@ -13,7 +13,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from alphapulse.venues.keys import ApiKeys
-from alphapulse.venues.pem import MalformedSecret, is_pem, private_key, require
+from alphapulse.venues.pem import MalformedSecret, is_pem, private_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -65,10 +65,8 @@ def _signing_key(keys: ApiKeys) -> "tuple[str, EllipticCurvePrivateKey | Ed25519
     key = private_key(keys)
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return "EdDSA", key
-    require(key, ec.EllipticCurvePrivateKey, "an EC key on P-256 or an Ed25519 key")
-    assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - for the type checker
-    if not isinstance(key.curve, ec.SECP256R1):
-        raise MalformedSecret("the private key must be on the curve P-256")
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise MalformedSecret("the private key must be an EC key on P-256 or an Ed25519 key")
     return "ES256", key
 
 

@@ -107,7 +107,7 @@ class KrakenAccount:
 
 
 def _error(errors: Sequence[str]) -> KeyRefused | VenueUnavailable:
-    """Return the error for Kraken's codes; of a code that is not known only its class is shown."""
+    """Return the error for Kraken's codes; the text of one that is not known is not passed on."""
     for code in errors:
         if code in _KEY_PROBLEMS:
             return KeyRefused(f"Kraken: {_KEY_PROBLEMS[code]}")
@@ -119,4 +119,4 @@ def _error(errors: Sequence[str]) -> KeyRefused | VenueUnavailable:
         if code in _RATE_LIMITED:
             seconds = _LOCKOUT_SECONDS if "lockout" in code else _RETRY_AFTER_SECONDS
             return VenueRateLimited("kraken takes no more requests for now", retry_after_seconds=seconds)
-    return VenueUnavailable(f"kraken answered with an error of class {errors[0].partition(':')[0][:20]}")
+    return VenueUnavailable("kraken answered with an error that says nothing about the key")
