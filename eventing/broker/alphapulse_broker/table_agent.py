@@ -57,6 +57,11 @@ class TableAgent:
         """Whether a table is in force."""
         return self._table is not None
 
+    @property
+    def revision(self) -> str | None:
+        """Revision of the table in force; None before there is one."""
+        return self._table.revision if self._table is not None else None
+
     def load(self) -> None:
         """Read the manifests, if this process has any.
 

@@ -19,7 +19,13 @@ from aiohttp import web
 ACCESS = Path(__file__).resolve().parents[3] / "eventing/broker/manifests/controller/access.yaml"
 
 Object = dict[str, Any]
+Permission = tuple[str, str, str]  # group, resource, verb
 
+# What Knative collects in the role addressable-resolver.
+RESOLVER_RULES: set[Permission] = {
+    ("sinks.example.com", "mailboxes", "get"),
+    ("eventing.knative.dev", "brokers", "get"),
+}
 TOKEN = "cluster-token"
 KINDS = {
     ("eventing.knative.dev/v1", "brokers"): "Broker",
@@ -45,6 +51,7 @@ class Cluster:
 
     port: int = 0
     patches: list[tuple[str, Object]] = field(default_factory=list)
+    used: set[Permission] = field(default_factory=set)
     _objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = field(default_factory=dict)
     _events: list[tuple[int, tuple[str, str], Object]] = field(default_factory=list)
     _version: int = 100
@@ -53,7 +60,8 @@ class Cluster:
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        app = web.Application(middlewares=[_authenticated, _authorised(_granted())])
+        granted = role_rules() | RESOLVER_RULES
+        app = web.Application(middlewares=[_authenticated, _authorised(granted, self.used)])
         app.router.add_get("/api", self._versions)
         app.router.add_get("/apis", self._groups)
         for root in ("/api/{version}", "/apis/{group}/{version}"):
@@ -281,10 +289,9 @@ async def _authenticated(request: web.Request, handler: Any) -> web.StreamRespon
     return answer
 
 
-def _granted() -> set[tuple[str, str, str]]:
-    """(group, resource, verb) of the role that the manifests give the controller."""
-    # What Knative collects in the role addressable-resolver.
-    granted = {("sinks.example.com", "mailboxes", "get"), ("eventing.knative.dev", "brokers", "get")}
+def role_rules() -> set[Permission]:
+    """Return what the manifests allow the controller by a role of their own."""
+    granted: set[Permission] = set()
     for found in yaml.safe_load_all(ACCESS.read_text()):
         for rule in found.get("rules", ()):
             granted |= {
@@ -296,7 +303,7 @@ def _granted() -> set[tuple[str, str, str]]:
     return granted
 
 
-def _authorised(granted: set[tuple[str, str, str]]) -> Any:
+def _authorised(granted: set[Permission], used: set[Permission]) -> Any:
     @web.middleware
     async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
         place = request.match_info
@@ -304,8 +311,10 @@ def _authorised(granted: set[tuple[str, str, str]]) -> Any:
             many = "watch" if "watch" in request.query else "list"
             verb = "patch" if request.method == "PATCH" else "get" if "name" in place else many
             resource = "/".join(filter(None, (place["plural"], place.get("subresource"))))
-            if (place.get("group", ""), resource, verb) not in granted:
+            wanted = (place.get("group", ""), resource, verb)
+            if wanted not in granted:
                 return _failure(403, f"cannot {verb} {resource}")
+            used.add(wanted)
         answer: web.StreamResponse = await handler(request)
         return answer
 

@@ -180,6 +180,7 @@ async def test_13_deleted_trigger_gets_nothing_new_and_delivers_what_it_has(rig:
 
     assert rig.sinks.ids("slow") == ["before"]
     assert {key for key in rig.stored() if key.endswith(":slow")} == set()
+    assert "not_written" not in rig.log("controller").read_text()
     await rig.send("later")
     await rig.until_delivered("stays", "later")
 

@@ -8,6 +8,7 @@ import structlog
 from alphapulse_broker.controller.kubernetes import ApiUnavailable, KubernetesApi, ObjectChanged, ObjectGone
 from alphapulse_broker.controller.logs import BrokerLogs
 from alphapulse_broker.controller.manifests import FINALIZER, Key, Manifest, key
+from alphapulse_broker.controller.metrics import ControllerMetrics
 from alphapulse_broker.controller.observation import Observation
 from alphapulse_broker.controller.reconcile import Kind, Plan, Removal, StatusChange
 from alphapulse_broker.errors import LogUnavailable
@@ -20,9 +21,11 @@ _PLURALS: dict[Kind, str] = {"Broker": "brokers", "Trigger": "triggers"}
 class Applier:
     """Writes to the API server and to the logs. What could not be done shows in the next look."""
 
-    def __init__(self, api: KubernetesApi, logs: BrokerLogs) -> None:
+    def __init__(self, api: KubernetesApi, logs: BrokerLogs, metrics: ControllerMetrics) -> None:
         self._api = api
         self._logs = logs
+        self._metrics = metrics
+        self._written: dict[tuple[Kind, Key], Manifest] = {}
         self.is_complete = True
 
     async def claim(self, plan: Plan, observation: Observation) -> Observation:
@@ -83,23 +86,28 @@ class Applier:
             await self._release("Trigger", removal.releases)
 
     async def _release(self, kind: Kind, manifest: Manifest) -> None:
-        rest = [name for name in _finalizers(manifest) if name != FINALIZER]
-        await self._patch(kind, manifest, _with_finalizers(manifest, rest))
+        # Its status may have been written in this very turn; that is no change by somebody else.
+        current = self._written.get((kind, key(manifest)), manifest)
+        rest = [name for name in _finalizers(current) if name != FINALIZER]
+        await self._patch(kind, current, _with_finalizers(current, rest))
 
     async def _patch(
         self, kind: Kind, manifest: Manifest, change: dict[str, Any], *, subresource: str = ""
     ) -> Manifest | None:
         name = key(manifest)
         try:
-            return await self._api.patch(_PLURALS[kind], name, change, subresource=subresource)
+            written = await self._api.patch(_PLURALS[kind], name, change, subresource=subresource)
         except ObjectGone:
             return None
         except (ObjectChanged, ApiUnavailable) as error:
             self._failed(f"{kind.lower()}_not_written", name, error)
             return None
+        self._written[kind, name] = written
+        return written
 
     def _failed(self, event: str, name: Key, error: Exception) -> None:
         self.is_complete = False
+        self._metrics.failures.labels(event).inc()
         _LOGGER.warning(event, object=str(name), reason=str(error))
 
 

@@ -11,6 +11,7 @@ from alphapulse_broker.controller.applier import Applier
 from alphapulse_broker.controller.kubernetes import ApiUnavailable, KubernetesApi, ObjectGone
 from alphapulse_broker.controller.logs import BrokerLogs
 from alphapulse_broker.controller.manifests import Key
+from alphapulse_broker.controller.metrics import ControllerMetrics
 from alphapulse_broker.controller.observation import Observation
 from alphapulse_broker.controller.observer import Observer
 from alphapulse_broker.controller.reconcile import reconcile
@@ -34,10 +35,13 @@ class ControlLoop:
     `problem` says why the last one failed.
     """
 
-    def __init__(self, settings: Settings, api: KubernetesApi, logs: BrokerLogs) -> None:
+    def __init__(
+        self, settings: Settings, api: KubernetesApi, logs: BrokerLogs, metrics: ControllerMetrics
+    ) -> None:
         self._settings = settings
         self._api = api
         self._logs = logs
+        self._metrics = metrics
         self._observer = Observer(settings, api, logs)
         self._changed = asyncio.Event()
         self.problem = "the cluster was not looked at yet"
@@ -59,7 +63,10 @@ class ControlLoop:
             self._changed.clear()
             settled = False
             try:
-                settled = await self.turn()
+                with self._metrics.turn_seconds.time():
+                    settled = await self.turn()
+                self._metrics.turns.labels("settled" if settled else "unsettled").inc()
+                self._metrics.last_turn.set_to_current_time()
                 self.problem = ""
                 self.last_turn = time.monotonic()
                 self.looked.set()
@@ -67,6 +74,7 @@ class ControlLoop:
                 if self.problem != str(error):
                     _LOGGER.warning("cluster_not_readable", reason=str(error))
                 self.problem = str(error)
+                self._metrics.turns.labels("failed").inc()
             wait = self._settings.resync_seconds if settled else _SOON_SECONDS
             with contextlib.suppress(TimeoutError):
                 # Not wait_for, which before Python 3.12 may swallow a cancellation.
@@ -80,7 +88,7 @@ class ControlLoop:
         The order matters: the finalizer is on a trigger before a table names it, a table is in
         force before a status says so, and keys go when no table in force names them any more.
         """
-        applier = Applier(self._api, self._logs)
+        applier = Applier(self._api, self._logs, self._metrics)
         observation = await self._observer.observe()
         plan = reconcile(observation, self._settings)
         if plan.claims:
@@ -94,6 +102,7 @@ class ControlLoop:
             plan = reconcile(observation, self._settings)
         await applier.report(plan.statuses)
         await applier.remove(plan)
+        self._metrics.stand(plan.standings)
         return plan.is_settled and applier.is_complete
 
     async def _with_logs(self, observation: Observation, brokers: set[Key]) -> Observation:

@@ -4,23 +4,21 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from typing import Any
 
 import kopf
 import structlog
-from aiohttp import web
 
 from alphapulse_broker.controller.control_loop import ControlLoop
 from alphapulse_broker.controller.kubernetes import NO_CREDENTIALS, ApiUnavailable, KubernetesApi, credentials
 from alphapulse_broker.controller.logs import BrokerLogs
+from alphapulse_broker.controller.metrics import ControllerMetrics
+from alphapulse_broker.controller.probes import serve_probes
 from alphapulse_broker.controller.references import Reference
 from alphapulse_broker.settings import Settings
 
 _LOGGER = structlog.get_logger("broker.controller")
 
-# A loop that has not come round for so many resync intervals is stuck, not slow.
-_STUCK_TURNS = 12
 # The API server takes objects up to 10,000 levels deep, and kopf copies them with two calls a level.
 # One that is deeper than Python's usual limit would make every list that contains it unreadable, and
 # so stop all brokers.
@@ -40,10 +38,11 @@ async def serve(settings: Settings) -> None:
     sys.setrecursionlimit(sys.getrecursionlimit() + _CALLS)
     if credentials() is None:
         raise ApiUnavailable(NO_CREDENTIALS)
-    logs = BrokerLogs(settings)
+    logs, metrics = BrokerLogs(settings), ControllerMetrics()
     try:
         async with KubernetesApi() as api:
-            await _run(settings, ControlLoop(settings, api, logs))
+            loop = ControlLoop(settings, api, logs, metrics)
+            await _run(settings, loop, logs, metrics)
     finally:
         await logs.close()
 
@@ -80,23 +79,25 @@ def operator_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def _run(settings: Settings, loop: ControlLoop) -> None:
+async def _run(settings: Settings, loop: ControlLoop, logs: BrokerLogs, metrics: ControllerMetrics) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = await _probes(settings, loop)
+    server = await serve_probes(settings, loop, logs, metrics)
     stopping = asyncio.create_task(_stopped(stop))
     reconciling = asyncio.create_task(loop.run())
+    announcing = asyncio.create_task(logs.announce())
     watching = asyncio.create_task(_watch(loop))
     _LOGGER.info("started", port=settings.controller_port)
-    await asyncio.wait([stopping, reconciling, watching], return_when=asyncio.FIRST_COMPLETED)
+    work = (watching, announcing, reconciling)
+    await asyncio.wait([stopping, *work], return_when=asyncio.FIRST_COMPLETED)
     _LOGGER.info("stopping")
-    for task in (watching, reconciling, stopping):
+    for task in (*work, stopping):
         task.cancel()
         await asyncio.wait([task])
     await server.cleanup()
     _LOGGER.info("stopped")
-    for task in (watching, reconciling):
+    for task in work:
         if not task.cancelled():
             task.result()
 
@@ -112,33 +113,6 @@ async def _watch(loop: ControlLoop) -> None:
     await kopf.operator(
         registry=registry(loop), settings=operator_settings(), clusterwide=True, standalone=True
     )
-
-
-async def _probes(settings: Settings, loop: ControlLoop) -> web.AppRunner:
-    longest = settings.resync_seconds * _STUCK_TURNS
-
-    async def health(_: web.Request) -> web.Response:
-        silent = time.monotonic() - loop.last_turn
-        # Told apart from an unreachable API server, which a restart would not mend.
-        stuck = silent > longest and not loop.problem
-        return _answer(ok=not stuck, text=f"last turn {silent:.0f} s ago")
-
-    async def ready(_: web.Request) -> web.Response:
-        return _answer(ok=not loop.problem, text=loop.problem or "ready")
-
-    app = web.Application()
-    app.add_routes([web.get("/health", health), web.get("/ready", ready)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, settings.host, settings.controller_port).start()
-    return runner
-
-
-def _answer(*, ok: bool, text: str) -> web.Response:
-    response = web.Response(status=200 if ok else 503, text=text)
-    # A connection kept open is a task, and kopf waits for every task of the loop when it stops.
-    response.force_close()
-    return response
 
 
 def _log_as_json() -> None:

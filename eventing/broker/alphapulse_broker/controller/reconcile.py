@@ -1,10 +1,11 @@
 """Reconciliation: from what was observed to what is to be done. Pure, without I/O or a clock."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alphapulse_broker.controller import statuses
-from alphapulse_broker.controller.conditions import Condition, Finding, status_patch, unknown
+from alphapulse_broker.controller.conditions import Condition, Finding, Status, status_patch, unknown
 from alphapulse_broker.controller.manifests import (
     Key,
     Manifest,
@@ -64,6 +65,8 @@ class Plan:
         Objects that get rid of the finalizer for no further reason.
     is_settled
         Nothing is under way: the next look may wait for an event.
+    standings
+        Number of objects by broker, kind and their condition Ready.
     """
 
     claims: list[tuple[Kind, Manifest]] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Plan:
     closures: list[Manifest] = field(default_factory=list)
     releases: list[tuple[Kind, Manifest]] = field(default_factory=list)
     is_settled: bool = True
+    standings: Counter[tuple[Key, Kind, Status]] = field(default_factory=Counter)
 
 
 def reconcile(observation: Observation, settings: Settings) -> Plan:
@@ -178,7 +182,9 @@ class _Reconciliation:
     def _patch(
         self, kind: Kind, manifest: Manifest, conditions: list[Condition], fields: dict[str, Any]
     ) -> None:
-        if not conditions[-1].finding.holds:
+        ready = conditions[-1].finding
+        self._plan.standings[self._key, kind, ready.status] += 1
+        if not ready.holds:
             self._plan.is_settled = False
         patch = status_patch(manifest, conditions=conditions, fields=fields, now=self._observation.now)
         if patch:

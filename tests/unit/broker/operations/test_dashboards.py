@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client import Counter, Histogram
 
+from alphapulse_broker.controller.metrics import ControllerMetrics
 from alphapulse_broker.metrics import Metrics
 
 DIRECTORY = Path(__file__).parents[4] / "eventing" / "broker" / "dashboards"
@@ -22,7 +23,8 @@ GROUPING = re.compile(r"\b(?:by|on) \(([^)]*)\)")
 def series() -> dict[str, set[str]]:
     """Return each series that the broker's processes show, with its labels."""
     found: dict[str, set[str]] = {}
-    for collector in Metrics().registry._collector_to_names:
+    registries = (Metrics().registry, ControllerMetrics().registry)
+    for collector in (it for registry in registries for it in registry._collector_to_names):
         labels = set(collector._labelnames)
         name = collector._name
         if isinstance(collector, Counter):
