@@ -20,6 +20,7 @@ from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.redis import EmbeddedRedis
+from alphapulse_local.embedded.stripe_simulator import EmbeddedStripe
 from tests.mailboxes import Mailbox
 
 TenantFactory = Callable[..., Awaitable[TenantId]]
@@ -86,6 +87,15 @@ async def empty_database(
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
     """A Redis server; tests use keys of their own tenants."""
     server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), password=secrets.token_urlsafe(16))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def simulated_stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStripe]:
+    """The simulation of Stripe; tests use tenants of their own."""
+    server = EmbeddedStripe(tmp_path_factory.mktemp("stripe"), api_key="sk_test_" + secrets.token_urlsafe(16))
     server.start()
     yield server
     server.stop()

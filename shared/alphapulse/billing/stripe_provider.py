@@ -4,23 +4,22 @@ Every request that makes something carries an idempotency key derived from the t
 attempt, so a repeated request gives the first answer. Stripe keeps an answer for a day, a 500 too: a
 key whose answer is a kept 500 is used up, and the next one is taken only when what it was to make is
 not there.
+
+Loading the SDK takes 150 ms, so nobody imports this before the first request that needs it.
 """
 
 import datetime as dt
-import ipaddress
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
+import stripe
 import structlog
 
 from alphapulse.billing.provider import BillingRefused, BillingUnavailable, Customer, Subscription
+from alphapulse.billing.stripe_transport import StripeTransport
 from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tenant import TenantId
-
-if TYPE_CHECKING:
-    import stripe
 
 # What the SDK's types describe; a newer SDK changes nothing before this is changed with it.
 API_VERSION = "2026-10-28.endive"
@@ -62,12 +61,8 @@ class StripeBilling:
     def __init__(
         self, api_key: str, *, prices: Mapping[Tier, str] | None = None, api_base: str | None = None
     ) -> None:
-        # Here and not above: loading the SDK takes 150 ms, which only its users pay.
-        import stripe  # noqa: PLC0415 - see above
-
-        self._errors = stripe
         self._prices = dict(prices or {})
-        self._http = _http_client(api_base)
+        self._http = StripeTransport(api_base, timeout_seconds=_TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
             api_key,
             stripe_version=API_VERSION,
@@ -90,9 +85,9 @@ class StripeBilling:
                     },
                     {"idempotency_key": f"customer:{tenant_id}:{attempt}:{number}"},
                 )
-            except self._errors.StripeError as error:
+            except stripe.StripeError as error:
                 if not _is_kept_failure(error):
-                    self._raise(error)
+                    _raise(error)
                 made = await self._customers_of(tenant_id, email=email, attempt=attempt)
                 if made:
                     return made[0].id
@@ -104,10 +99,10 @@ class StripeBilling:
         """Return a customer; None when there is none or it was deleted."""
         try:
             customer = await self._client.v1.customers.retrieve_async(customer_id)
-        except self._errors.StripeError as error:
+        except stripe.StripeError as error:
             if error.http_status == _NOT_FOUND:
                 return None
-            self._raise(error)
+            _raise(error)
         return None if getattr(customer, "deleted", False) else _customer(customer)
 
     async def customers_of(self, tenant_id: TenantId, *, email: str) -> list[Customer]:
@@ -118,9 +113,9 @@ class StripeBilling:
         """Delete a customer and end its subscriptions at once; one that is not there is no error."""
         try:
             await self._client.v1.customers.delete_async(customer_id)
-        except self._errors.StripeError as error:
+        except stripe.StripeError as error:
             if error.http_status != _NOT_FOUND:
-                self._raise(error)
+                _raise(error)
 
     async def start_trial(
         self, customer_id: str, *, tenant_id: TenantId, tier: Tier, attempt: str
@@ -142,9 +137,9 @@ class StripeBilling:
                     },
                     {"idempotency_key": f"trial:{tenant_id}:{attempt}:{number}"},
                 )
-            except self._errors.StripeError as error:
+            except stripe.StripeError as error:
                 if not _is_kept_failure(error):
-                    self._raise(error)
+                    _raise(error)
                 made = await self._trial_of(customer_id, attempt=attempt)
                 if made is not None:
                     return made
@@ -154,7 +149,7 @@ class StripeBilling:
 
     async def close(self) -> None:
         """Close connections."""
-        await self._http.close_async()  # type: ignore[no-untyped-call] # the SDK leaves it bare
+        await self._http.close_async()
 
     async def _customers_of(
         self, tenant_id: TenantId, *, email: str, attempt: str | None = None
@@ -163,8 +158,8 @@ class StripeBilling:
         try:
             page = await self._client.v1.customers.list_async({"email": email, "limit": _PAGE})
             found = [customer async for customer in page.auto_paging_iter()]
-        except self._errors.StripeError as error:
-            self._raise(error)
+        except stripe.StripeError as error:
+            _raise(error)
         return [
             _customer(customer)
             for customer in found
@@ -175,46 +170,27 @@ class StripeBilling:
     async def _trial_of(self, customer_id: str, *, attempt: str) -> Subscription | None:
         try:
             page = await self._client.v1.subscriptions.list_async({"customer": customer_id, "limit": _PAGE})
-        except self._errors.StripeError as error:
-            self._raise(error)
+        except stripe.StripeError as error:
+            _raise(error)
         return next((_subscription(s) for s in page.data if _metadata(s).get("attempt") == attempt), None)
 
-    def _raise(self, error: "stripe.StripeError") -> NoReturn:
-        """Raise what an error of the SDK means; its text, which may show the customer, stays behind."""
-        kinds = self._errors
-        if isinstance(error, kinds.AuthenticationError | kinds.PermissionError):
-            # Not the request's fault: it goes through once the operator has set the right key.
-            logger.error("stripe_refuses_the_key", status=error.http_status, request_id=error.request_id)
-            raise BillingUnavailable("it refuses our key", retry_after_seconds=30) from error
-        if isinstance(error, kinds.RateLimitError):
-            raise BillingUnavailable("too many requests") from error
-        if isinstance(error, kinds.InvalidRequestError | kinds.CardError | kinds.IdempotencyError):
-            if error.code == "idempotency_key_in_use":
-                raise BillingUnavailable("the same request is under way") from error
-            raise BillingRefused(error.code or type(error).__name__) from error
-        raise BillingUnavailable(type(error).__name__) from error
+
+def _raise(error: stripe.StripeError) -> NoReturn:
+    # The SDK's own text may show the customer: it stays behind.
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        # Not the request's fault: it goes through once the operator has set the right key.
+        logger.error("stripe_refuses_the_key", status=error.http_status, request_id=error.request_id)
+        raise BillingUnavailable("it refuses our key", retry_after_seconds=30) from error
+    if isinstance(error, stripe.RateLimitError):
+        raise BillingUnavailable("too many requests") from error
+    if isinstance(error, stripe.InvalidRequestError | stripe.CardError | stripe.IdempotencyError):
+        if error.code == "idempotency_key_in_use":
+            raise BillingUnavailable("the same request is under way") from error
+        raise BillingRefused(error.code or type(error).__name__) from error
+    raise BillingUnavailable(type(error).__name__) from error
 
 
-def _http_client(api_base: str | None) -> "stripe.HTTPXClient":
-    import httpx  # noqa: PLC0415 - as the SDK above
-    import stripe  # noqa: PLC0415 - as above
-
-    client = stripe.HTTPXClient(timeout=_TIMEOUT_SECONDS)
-    if api_base is not None and _on_this_machine(api_base):
-        # The SDK cannot be told to leave out a proxy, and no proxy reaches this machine.
-        client._client_async = httpx.AsyncClient(trust_env=False)  # noqa: SLF001 - see above
-    return client
-
-
-def _on_this_machine(api_base: str) -> bool:
-    host = urlsplit(api_base).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_kept_failure(error: "stripe.StripeError") -> bool:
+def _is_kept_failure(error: stripe.StripeError) -> bool:
     replayed = {name.lower(): value for name, value in (error.headers or {}).items()}
     return (error.http_status or 0) >= _SERVER_ERROR and replayed.get("idempotent-replayed") == "true"
 
@@ -224,7 +200,7 @@ def _metadata(found: Any) -> Mapping[str, str]:
     return metadata
 
 
-def _customer(customer: "stripe.Customer") -> Customer:
+def _customer(customer: stripe.Customer) -> Customer:
     tenant = _metadata(customer).get("tenant_id")
     return Customer(
         id=customer.id,
@@ -235,7 +211,7 @@ def _customer(customer: "stripe.Customer") -> Customer:
     )
 
 
-def _subscription(subscription: "stripe.Subscription") -> Subscription:
+def _subscription(subscription: stripe.Subscription) -> Subscription:
     item = subscription["items"].data[0]  # as an attribute it would be a dictionary's method
     return Subscription(
         id=subscription.id,
