@@ -21,15 +21,12 @@ PUBLISHED_AHEAD: Final = 2 * KEYS_REFETCHED_AFTER
 _KEPT_AFTER = ACCESS_TOKEN_LIFETIME + dt.timedelta(minutes=1)
 _RELOADED_AFTER = dt.timedelta(seconds=30)
 _MOST_KEYS = 2
-_ALWAYS = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: Start of a key that has always signed.
+ALWAYS: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class MalformedKeys(ValueError):
     """The stored document holds no usable signing keys; the message never shows it."""
-
-
-class KeysChanged(Exception):
-    """The stored keys are not the ones that were read."""
 
 
 class RotationUnderWay(Exception):
@@ -45,8 +42,8 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class SigningKeys:
-    """At least one key, oldest first."""
+class KeySchedule:
+    """Which key signs when: at least one key, oldest first."""
 
     keys: tuple[SigningKey, ...]
 
@@ -60,7 +57,7 @@ class SigningKeys:
             It is neither.
         """
         if document.lstrip().startswith("-----BEGIN"):
-            return cls((SigningKey(document, _ALWAYS),))
+            return cls((SigningKey(document, ALWAYS),))
         try:
             keys = [_key(each) for each in json.loads(document)["keys"]]
         except (ValueError, TypeError, KeyError) as error:
@@ -72,7 +69,7 @@ class SigningKeys:
     @classmethod
     def fresh(cls) -> Self:
         """Return one new key that signs at once."""
-        return cls((SigningKey(new_pem(), _ALWAYS),))
+        return cls((SigningKey(new_pem(), ALWAYS),))
 
     def document(self) -> str:
         """Return the document to store."""
@@ -110,16 +107,32 @@ class SigningKeys:
 class SigningKeySource(Protocol):
     """Where the keys are kept."""
 
-    async def read(self) -> tuple[str, int] | None:
-        """Return the document and its version; None when there is none."""
-
-    async def write(self, document: str, *, version: int) -> None:
-        """Replace the document whose version is `version`, 0 for none.
+    async def read(self) -> KeySchedule:
+        """Return the keys.
 
         Raises
         ------
-        KeysChanged
-            It has another version by now.
+        alphapulse.tenancy.tokens.KeysUnavailable
+            There are none, or the source does not answer.
+        """
+
+    async def rotate(self, now: dt.datetime, *, at_once: bool = False) -> KeySchedule:
+        """Store a new key and return all.
+
+        Parameters
+        ----------
+        now
+            The time.
+        at_once
+            The old key is known to others: it is dropped, and with it every access token. Refresh
+            tokens are no JWTs and go on working.
+
+        Raises
+        ------
+        RotationUnderWay
+            Two keys are in use already, and not `at_once`.
+        alphapulse.tenancy.tokens.KeysUnavailable
+            As `read`.
         """
 
 
@@ -137,7 +150,7 @@ class KeyRing:
     def __init__(self, source: SigningKeySource, *, clock: Callable[[], dt.datetime]) -> None:
         self._source = source
         self._clock = clock
-        self._keys: SigningKeys | None = None
+        self._keys: KeySchedule | None = None
         self._read_at: dt.datetime | None = None
         self._reading = asyncio.Lock()
         self._signers: dict[str, TokenSigner] = {}
@@ -157,7 +170,7 @@ class KeyRing:
         published = (await self._current_keys()).published(self._clock())
         return {"keys": [jwk for key in published for jwk in self._signer(key).jwks["keys"]]}
 
-    def use(self, keys: SigningKeys) -> None:
+    def use(self, keys: KeySchedule) -> None:
         """Use these keys until the source is read again.
 
         Raises
@@ -169,7 +182,7 @@ class KeyRing:
         self._signers = {key.pem: TokenSigner(key.pem.encode()) for key in keys.published(now)}
         self._keys, self._read_at = keys, now
 
-    async def _current_keys(self) -> SigningKeys:
+    async def _current_keys(self) -> KeySchedule:
         if self._is_old():
             async with self._reading:
                 if self._is_old():
@@ -183,7 +196,7 @@ class KeyRing:
 
     async def _read(self) -> None:
         try:
-            self.use(await _stored(self._source))
+            self.use(await self._source.read())
         except (MalformedKeys, KeysUnavailable, OSError, ValueError) as error:
             if self._keys is None:
                 raise KeysUnavailable(f"the signing keys cannot be read: {type(error).__name__}") from error
@@ -195,33 +208,6 @@ class KeyRing:
         if signer is None:
             signer = self._signers[key.pem] = TokenSigner(key.pem.encode())
         return signer
-
-
-async def rotate(source: SigningKeySource, *, now: dt.datetime, at_once: bool = False) -> SigningKeys:
-    """Store a new key, or all keys anew, and return them.
-
-    Parameters
-    ----------
-    source
-        Where the keys are.
-    now
-        The time.
-    at_once
-        The old key is known to others: it is dropped, and with it every access token. Refresh
-        tokens are no JWTs and go on working.
-
-    Raises
-    ------
-    RotationUnderWay
-        Two keys are in use already, and not `at_once`.
-    KeysChanged
-        Somebody else rotates at the same time.
-    """
-    stored = await source.read()
-    version = 0 if stored is None else stored[1]
-    keys = SigningKeys.fresh() if stored is None or at_once else SigningKeys.parse(stored[0]).rotated(now)
-    await source.write(keys.document(), version=version)
-    return keys
 
 
 def new_pem() -> str:
@@ -236,13 +222,6 @@ def new_pem() -> str:
         )
         .decode()
     )
-
-
-async def _stored(source: SigningKeySource) -> SigningKeys:
-    stored = await source.read()
-    if stored is None:
-        raise KeysUnavailable("there are no signing keys")
-    return SigningKeys.parse(stored[0])
 
 
 def _key(stored: Any) -> SigningKey:

@@ -2,22 +2,22 @@
 
 import asyncio
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
 from alphapulse.tenancy.principal import Principal, Role, Tier
+from alphapulse.tenancy.signing_key_sources import FileKeys
 from alphapulse.tenancy.signing_keys import (
     ACCESS_TOKEN_LIFETIME,
     PUBLISHED_AHEAD,
     KeyRing,
-    KeysChanged,
+    KeySchedule,
     MalformedKeys,
     RotationUnderWay,
-    SigningKeys,
     new_pem,
-    rotate,
 )
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tokens import InvalidToken, KeysUnavailable, TokenVerifier
@@ -32,31 +32,24 @@ PRINCIPAL = Principal(
 )
 
 
-class Store:
-    """A source in memory; `up = False` makes it fail."""
+class Store(FileKeys):
+    """Key files; `up = False` makes them fail."""
 
-    def __init__(self, document: str | None = None) -> None:
-        self.document = document
-        self.version = 0 if document is None else 1
-        self.up = True
+    up = True
 
-    async def read(self) -> tuple[str, int] | None:
+    def load(self) -> KeySchedule:
         if not self.up:
             raise KeysUnavailable("down")
-        return None if self.document is None else (self.document, self.version)
-
-    async def write(self, document: str, *, version: int) -> None:
-        if version != self.version:
-            raise KeysChanged
-        self.document, self.version = document, version + 1
+        return super().load()
 
 
 class World:
     """One store, the ring of an accounts process, and a function that verifies."""
 
-    def __init__(self) -> None:
+    def __init__(self, key_file: Path) -> None:
+        key_file.write_text(new_pem())
         self.now = START
-        self.store = Store(SigningKeys.fresh().document())
+        self.store = Store(key_file)
         self.ring = KeyRing(self.store, clock=self.clock)
         self.verifier = TokenVerifier(self.ring.jwks, clock=self.clock)
 
@@ -71,8 +64,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "key.pem")
 
 
 def kid(token: str) -> str:
@@ -83,7 +76,7 @@ def kid(token: str) -> str:
 async def test_a_rotation_locks_nobody_out_at_any_moment(world: World) -> None:
     first = await world.token()
     await world.verifier.verify(first)
-    await rotate(world.store, now=world.now)
+    await world.store.rotate(world.now)
     issued: list[tuple[dt.datetime, str]] = []
     kids: set[str] = set()
 
@@ -104,7 +97,7 @@ async def test_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_
     world: World,
 ) -> None:
     old = kid(await world.token())
-    await rotate(world.store, now=world.now)
+    await world.store.rotate(world.now)
     seen = []
 
     for minutes in (1, 9, 11, 20, 27):
@@ -124,7 +117,7 @@ async def test_a_function_that_has_the_keys_knows_the_new_one_before_it_signs(wo
 
     verifier = TokenVerifier(fetch, clock=world.clock)
     await verifier.verify(await world.token())
-    await rotate(world.store, now=world.now)
+    await world.store.rotate(world.now)
     for minutes in range(1, 10):
         world.now = START + dt.timedelta(minutes=minutes)
         await verifier.verify(await world.token())
@@ -137,27 +130,33 @@ async def test_a_function_that_has_the_keys_knows_the_new_one_before_it_signs(wo
 
 
 async def test_a_second_rotation_waits_for_the_first(world: World) -> None:
-    await rotate(world.store, now=world.now)
+    await world.store.rotate(world.now)
 
     with pytest.raises(RotationUnderWay):
-        await rotate(world.store, now=world.now + dt.timedelta(minutes=20))
+        await world.store.rotate(world.now + dt.timedelta(minutes=20))
 
-    await rotate(world.store, now=world.now + dt.timedelta(minutes=27))
+    await world.store.rotate(world.now + dt.timedelta(minutes=27))
 
 
 async def test_of_two_rotations_at_once_one_is_stored(world: World) -> None:
-    stored = await world.store.read()
-    assert stored is not None
-    await rotate(world.store, now=world.now)
+    rotations = (world.store.rotate(world.now) for _ in range(2))
 
-    with pytest.raises(KeysChanged):
-        await world.store.write(SigningKeys.fresh().document(), version=stored[1])
+    done = await asyncio.gather(*rotations, return_exceptions=True)
+
+    assert {KeySchedule, RotationUnderWay} == {type(each) for each in done}
+    assert len((await world.store.read()).keys) == 2
+
+
+async def test_the_keys_are_readable_by_their_owner_only(world: World, tmp_path: Path) -> None:
+    await world.store.rotate(world.now)
+
+    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_key_that_leaked_is_withdrawn_at_once_also_where_its_tokens_were_seen(world: World) -> None:
     stolen = await world.token()
     await world.verifier.verify(stolen)
-    await rotate(world.store, now=world.now, at_once=True)
+    await world.store.rotate(world.now, at_once=True)
     world.now = START + dt.timedelta(minutes=1)
 
     fresh = await world.token()
@@ -175,27 +174,15 @@ async def test_while_the_source_is_down_the_keys_at_hand_go_on_signing(world: Wo
     assert await world.verifier.verify(await world.token()) == PRINCIPAL
 
 
-@pytest.mark.parametrize("up", [True, False])
-async def test_without_keys_nothing_is_signed(up: bool) -> None:
-    store = Store()
-    store.up = up
-
+async def test_without_keys_nothing_is_signed(tmp_path: Path) -> None:
     with pytest.raises(KeysUnavailable):
-        await KeyRing(store, clock=lambda: START).signer()
-
-
-async def test_an_empty_store_gets_its_first_key(world: World) -> None:
-    empty = Store()
-
-    await rotate(empty, now=START)
-
-    assert (await KeyRing(empty, clock=lambda: START).jwks())["keys"]
+        await KeyRing(FileKeys(tmp_path / "key.pem"), clock=lambda: START).signer()
 
 
 def test_the_pem_of_one_key_is_a_document() -> None:
     pem = new_pem()
 
-    assert SigningKeys.parse(pem).current(START).pem == pem
+    assert KeySchedule.parse(pem).current(START).pem == pem
 
 
 @pytest.mark.parametrize(
@@ -205,11 +192,11 @@ def test_the_pem_of_one_key_is_a_document() -> None:
 )  # fmt: skip
 def test_a_malformed_document_is_refused(document: str) -> None:
     with pytest.raises(MalformedKeys):
-        SigningKeys.parse(document)
+        KeySchedule.parse(document)
 
 
 def test_a_key_is_not_printed() -> None:
-    keys = SigningKeys.fresh()
+    keys = KeySchedule.fresh()
 
     assert "PRIVATE" not in repr(keys)
     assert "PRIVATE" in keys.document()
