@@ -118,9 +118,10 @@ class EventLog:
         another one is in force, nothing happens.
         """
         streams = [self.keys.stream(name) for name in table.names]
-        condition = ["any"] if replacing is None else ["only", replacing]
-        arguments = [GROUP, table.revision, table.to_json(), *condition]
-        answer: int = await self._scripts.run("publish", [self.keys.table, *streams], arguments)
+        condition = ["any", ""] if replacing is None else ["only", replacing]
+        arguments = [GROUP, table.revision, table.to_json(), *condition, *table.names]
+        keys = [self.keys.table, self.keys.names, *streams]
+        answer: int = await self._scripts.run("publish", keys, arguments)
         return answer == 1
 
     async def published(self) -> tuple[str, bytes] | None:

@@ -28,6 +28,11 @@ class Keys:
         """Hash with the trigger table and its revision."""
         return f"{self.prefix}:table"
 
+    @property
+    def names(self) -> str:
+        """Set of the triggers that have, or may have, keys of their own."""
+        return f"{self.prefix}:names"
+
     def stream(self, trigger: str) -> str:
         """Entries waiting for, or in, delivery."""
         return f"{self.prefix}:stream:{trigger}"

@@ -116,9 +116,12 @@ async def test_13_retiring_parks_what_waits_what_is_in_flight_and_what_is_delaye
 
     assert before == parked == 450
     assert await log.command("XLEN", log.keys.parked("gone")) == 450
+    assert await log.command("SMEMBERS", log.keys.names) == [b"gone"]  # for whoever lists what is parked
     left = [log.keys.stream("gone"), log.keys.delayed("gone"), log.keys.bodies("gone")]
     assert await log.command("EXISTS", *left) == 0
+    await log.command("DEL", log.keys.parked("gone"))
     assert await logs.retire(BROKER, "gone") == 0
+    assert await log.command("EXISTS", log.keys.names) == 0
 
 
 async def test_13_trigger_is_retired_even_when_redis_is_full(log: EventLog, logs: BrokerLogs) -> None:

@@ -95,11 +95,11 @@ class BrokerLogs:
         """Park what is left of a trigger and remove its keys; return how many entries were parked."""
         log = self._of(broker)
         keys = [log.keys.stream(trigger), log.keys.delayed(trigger)]
-        keys += [log.keys.bodies(trigger), log.keys.parked(trigger)]
+        keys += [log.keys.bodies(trigger), log.keys.parked(trigger), log.keys.names]
         total = 0
         while True:
             note = {"reason": "trigger_removed", "detail": "", "at_ms": now_ms()}
-            arguments: list[Argument] = [GROUP, _RETIRE_BATCH, orjson.dumps(note)]
+            arguments: list[Argument] = [GROUP, _RETIRE_BATCH, orjson.dumps(note), trigger]
             parked, done = await log.run_script("retire", keys, arguments)
             total += int(parked)
             if done:

@@ -4,9 +4,11 @@
 -- KEYS[2]    delayed set
 -- KEYS[3]    bodies of delayed entries
 -- KEYS[4]    parked stream
+-- KEYS[5]    set of all triggers that may have keys
 -- ARGV[1]    consumer group
 -- ARGV[2]    most entries to park in this call
 -- ARGV[3]    why they are parked (JSON)
+-- ARGV[4]    name of the trigger
 -- Returns    {entries parked, 1 when nothing was left and the keys are gone, else 0}
 --
 -- Atomicity: an entry is parked before it leaves its old place, and the keys go in the step that
@@ -44,5 +46,6 @@ end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 if redis.call('XLEN', KEYS[4]) == 0 then
   redis.call('DEL', KEYS[4])
+  redis.call('SREM', KEYS[5], ARGV[4])
 end
 return {parked, 1}

@@ -4,8 +4,6 @@ from alphapulse_broker.errors import NoTriggerTable, UnknownTrigger
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.triggers import TriggerTable
 
-_SCAN_COUNT = 1000
-
 
 async def table_in_force(log: EventLog) -> TriggerTable:
     """Return the published table; raises NoTriggerTable when there is none."""
@@ -17,18 +15,8 @@ async def table_in_force(log: EventLog) -> TriggerTable:
 
 async def leftovers(log: EventLog, table: TriggerTable) -> list[str]:
     """Return triggers that are not in the table any more and still have entries, sorted."""
-    prefixes = [log.keys.stream(""), log.keys.delayed(""), log.keys.parked("")]
-    found: set[str] = set()
-    cursor = b"0"
-    while True:
-        pattern = f"{log.keys.prefix}:*"
-        cursor, keys = await log.command("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
-        for key in keys:
-            text = key.decode()
-            found |= {text.removeprefix(prefix) for prefix in prefixes if text.startswith(prefix)}
-        if cursor == b"0":
-            break
-    gone = sorted(found - set(table.names))
+    ever = {name.decode() for name in await log.command("SMEMBERS", log.keys.names)}
+    gone = sorted(ever - set(table.names))
     surveys = [(name, await log.survey(name)) for name in gone]
     return [name for name, survey in surveys if survey.undelivered or survey.parked]
 
