@@ -123,10 +123,15 @@ class Dispatcher:
         try:
             if readers:
                 await asyncio.wait(readers)
-            seconds = self._settings.shutdown_seconds
-            await asyncio.gather(*(lane.stop(within_seconds=seconds) for lane in lanes))
+            await asyncio.gather(*(self._stop_lane(lane) for lane in lanes))
         finally:
             self._leaving.difference_update(lanes)
+
+    async def _stop_lane(self, lane: Lane) -> None:
+        await lane.stop(within_seconds=self._settings.shutdown_seconds)
+        if lane.trigger.name not in self._lanes:
+            # Else the trigger came back meanwhile: what its new lane delivers is held under the same name.
+            await lane.release()
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

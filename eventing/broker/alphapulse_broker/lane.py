@@ -107,7 +107,7 @@ class Lane:
                     self._let_go(entry_id)
 
     async def stop(self, *, within_seconds: float) -> None:
-        """Start nothing more, let what is under way end, and hand the rest back."""
+        """Start nothing more, hand back what waits, and let what is under way end."""
         self._stopping = True
         waiting = [entry.id for entry in self._queue.clear()]
         for entry_id in waiting:
@@ -123,6 +123,9 @@ class Lane:
                 _LOGGER.warning("left_for_reclaim", trigger=self.trigger.name, entries=len(late))
                 await asyncio.wait(late)
         await handing_back
+
+    async def release(self) -> None:
+        """Hand back whatever else Redis counts as held here, such as entries of a read that was cut off."""
         with contextlib.suppress(LogUnavailable):
             # Not handed back now, they are taken over after the usual silence.
             await self._parts.log.release(self.trigger.name, consumer=self._parts.consumer)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from alphapulse_broker.cloudevents import HOPS, Event
+from alphapulse_broker.dispatcher import Dispatcher
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.lane import Lane, LaneParts
 from alphapulse_broker.metrics import Metrics
@@ -20,7 +21,7 @@ from alphapulse_broker.sender import Sender
 from alphapulse_broker.settings import Settings
 from alphapulse_broker.settlement import Settlement
 from alphapulse_broker.table_agent import TableAgent
-from alphapulse_broker.triggers import Resolver
+from alphapulse_broker.triggers import Resolver, TriggerTable
 from alphapulse_local.embedded.process import free_port
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from tests.integration.broker.rig import Delivery, Sinks, accepts, trigger
@@ -153,3 +154,34 @@ async def test_3_script_that_cannot_be_sent_fails_and_nobody_waits_for_ever(benc
         with pytest.raises(RuntimeError, match="could not be sent"):
             await bench.log.run_script("survey", ["a", "b", "c"], [object()])  # type: ignore[list-item]
         assert (await bench.log.survey("work")).undelivered == 0
+
+
+async def test_5_trigger_that_comes_back_keeps_its_deliveries_when_its_old_lane_ends(bench: Bench) -> None:
+    async def waits(delivery: Delivery) -> web.Response:
+        await asyncio.sleep(0.5 if delivery.id == "old" else 3)
+        return await accepts(delivery)
+
+    bench.sinks.behaviours["work"] = waits
+    patient = bench.parts.settings.model_copy(update={"claim_idle_seconds": 30})
+    log = EventLog(patient)
+    dispatcher = Dispatcher(patient, log, bench.agent, bench.parts.metrics)
+    bench.agent.on_change(bench.agent.table)
+    running = asyncio.create_task(dispatcher.run())
+    await bench.store("old")
+    await until(lambda: bench.sinks.ids("work") == ["old"])
+    bench.agent.on_change(TriggerTable([]))
+    await asyncio.sleep(0)
+    bench.agent.on_change(bench.agent.table)
+    await bench.store("new")
+    await until(lambda: bench.sinks.ids("work") == ["old", "new"])
+    while (await log.survey("work")).in_flight > 1:
+        await asyncio.sleep(0.02)
+    # Time for the old lane to hand back what is not its own.
+    await asyncio.sleep(0.2)
+    _, taken = await log.claim("work", consumer="other")
+    running.cancel()
+    await asyncio.wait([running])
+    await log.close()
+
+    assert taken == []
+    assert bench.sinks.ids("work") == ["old", "new"]
