@@ -21,6 +21,7 @@ from alphapulse.tenancy.tenant import TenantId
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from alphapulse_local.embedded.stripe_simulator import EmbeddedStripe
+from tests.logins import insert_logins
 from tests.mailboxes import Mailbox
 
 TenantFactory = Callable[..., Awaitable[TenantId]]
@@ -130,7 +131,8 @@ async def platform_database(database: DatabaseUrls) -> AsyncIterator[PlatformDat
 async def new_tenant(database: DatabaseUrls) -> TenantFactory:
     """Insert an active tenant with the defaults of a new account: `await new_tenant(tier="pro")`.
 
-    It gets limits, settings, a portfolio and 100,000 USD on the paper exchange.
+    It gets limits, settings, a portfolio, 100,000 USD on the paper exchange, and one user per role, each
+    with a login: `tests.logins` says which.
     """
 
     async def create(*, tier: str = "starter", status: str = "active", usd: str = "100000") -> TenantId:
@@ -184,6 +186,7 @@ async def _insert_tenant(
         ),
     ):
         await connection.execute(statement, tenant_id.value, *args)
+    await insert_logins(connection, tenant_id)
 
 
 async def _copy(

@@ -18,17 +18,16 @@ import orjson
 import pytest
 import redis.asyncio as redis
 import structlog
-from uuid_utils.compat import uuid7
 
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.events import Event, event_type
 from alphapulse.runtime.resources import Resources, utc_now
 from alphapulse.runtime.serving import build_function
 from alphapulse.runtime.settings import Secret, Settings
-from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tokens import TokenSigner
 from alphapulse_local.embedded.redis import EmbeddedRedis
+from tests.logins import login_of
 
 _DEADLINE_SECONDS = 5
 
@@ -189,13 +188,7 @@ class Functions:
         self, tenant_id: TenantId, *, role: str = "owner", tier: str = "starter"
     ) -> dict[str, str]:
         """The header of a signed-in user."""
-        principal = Principal(
-            tenant_id=tenant_id,
-            user_id=uuid7(),
-            role=Role(role),
-            tier=Tier(tier),
-            session_id=uuid7(),
-        )
+        principal = login_of(tenant_id, role=role, tier=tier)
         token = self.signer.sign(principal, now=self.clock(), lifetime=dt.timedelta(days=400))
         return {"Authorization": f"Bearer {token}"}
 
@@ -284,6 +277,8 @@ def function_settings(database: DatabaseUrls, redis_server: EmbeddedRedis, broke
         platform_database_url=Secret(database.platform),
         redis_url=Secret(redis_server.url),
         broker_url=broker.url,
+        # All tests of a process come from one address.
+        ip_requests_per_minute=1_000_000,
     )
 
 

@@ -4,11 +4,14 @@ import time
 from typing import Any
 
 import structlog
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alphapulse.runtime import rate_limits
 from alphapulse.runtime.errors import BodyTooLarge, FunctionError, Invalid, UnsupportedMedia
 from alphapulse.runtime.metrics import collectors
 from alphapulse.runtime.problems import as_function_error, problem_response
+from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.trace import Trace, continue_trace
 
 _JSON = (b"application/json", b"application/cloudevents+json", b"application/problem+json")
@@ -31,11 +34,25 @@ class Envelope:
         The function's ASGI app.
     body_limit_bytes
         Largest request body; a larger one is answered 413 whether its length is declared or not.
+    limits
+        Whose rate limiter counts requests by client address, also those that nobody else counts; None
+        for what the broker alone reaches.
+    unlimited_path
+        A path that the broker alone reaches.
     """
 
-    def __init__(self, app: ASGIApp, *, body_limit_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        body_limit_bytes: int,
+        limits: Resources | None = None,
+        unlimited_path: str | None = None,
+    ) -> None:
         self.app = app
         self.body_limit_bytes = body_limit_bytes
+        self.limits = limits
+        self.unlimited_path = unlimited_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -43,6 +60,8 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, body_limit_bytes=self.body_limit_bytes)
+        if scope["path"] != self.unlimited_path:
+            exchange.limits = self.limits
         await exchange.run(self.app)
 
 
@@ -56,6 +75,8 @@ class _Exchange:
         self._limit = body_limit_bytes
         self._read = 0
         self._too_large = False
+        self._replaced = False
+        self.limits: Resources | None = None
         self._started_at = time.perf_counter()
         self._status: int | None = None
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -68,6 +89,8 @@ class _Exchange:
         in_flight = collectors().in_flight
         in_flight.inc()
         try:
+            if self.limits is not None:
+                rate_limits.refuse_address(self.scope, self.limits)
             self._check_head()
             await app(self.scope, self.receive, self.send)
         except Exception as error:  # noqa: BLE001 - the last line of defence: answered and logged
@@ -101,11 +124,21 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and self.limits is not None:
+            refusal = await rate_limits.settle(self.scope, self.limits)
+            if refusal is not None:
+                self._replaced = True
+                await self._problem(refusal)(self.scope, self.receive, self._pass_on)
+        if not self._replaced:
+            await self._pass_on(message)
+
+    async def _pass_on(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             message["headers"] = [
                 *message.get("headers", []),
                 (b"x-trace-id", self.trace.trace_id.encode()),
+                *rate_limits.headers(self.scope),
             ]
         await self._send(message)
 
@@ -117,8 +150,10 @@ class _Exchange:
             logger.error("unexpected_error", exc_info=error)
         if self._status is not None:
             return  # the head is out; uvicorn cuts the connection
-        response = problem_response(answer, instance=self.scope["path"], trace_id=self.trace.trace_id)
-        await response(self.scope, self.receive, self.send)
+        await self._problem(answer)(self.scope, self.receive, self.send)
+
+    def _problem(self, error: FunctionError) -> Response:
+        return problem_response(error, instance=self.scope["path"], trace_id=self.trace.trace_id)
 
     def _record(self) -> None:
         elapsed = time.perf_counter() - self._started_at

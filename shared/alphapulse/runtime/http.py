@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from alphapulse.runtime import rate_limits
 from alphapulse.runtime.admission import SAFE_METHODS, admit
 from alphapulse.runtime.authentication import authenticate
 from alphapulse.runtime.envelope import Envelope, trace_of
@@ -108,6 +109,15 @@ class _Route(APIRoute):
 class PublicRoute(_Route):
     """A route without a token; its handler sees no tenant."""
 
+    def wrap(self, handler: Handler) -> Handler:
+        """Return `handler` behind the limit of the client's address."""
+
+        async def handle(request: Request) -> Response:
+            await rate_limits.take(request.scope, request.app.state.resources)
+            return await handler(request)
+
+        return handle
+
 
 class TenantRoute(_Route):
     """A route for one tenant's user, in one transaction."""
@@ -195,7 +205,12 @@ def http_app(
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, _on_surprise)
-    envelope = Envelope(app, body_limit_bytes=resources.settings.body_limit_bytes)
+    envelope = Envelope(
+        app,
+        body_limit_bytes=resources.settings.body_limit_bytes,
+        limits=resources,
+        unlimited_path=None if events is None else "/",
+    )
     envelope.openapi = app.openapi  # type: ignore[attr-defined] # the merged document is built from it
     return envelope
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from alphapulse.events.publish import Publisher
+from alphapulse.runtime.cache_quotas import CacheQuotas
 from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.api_keys import ApiKeys
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.facts import FactsCache
 from alphapulse.tenancy.keyspace import TenantKeyspace
+from alphapulse.tenancy.limiter import RateLimiter
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
@@ -106,7 +109,22 @@ class Resources:
     @cached_property
     def cache(self) -> CacheConnection:
         """The cache Redis."""
-        return CacheConnection(self._secret("redis_url").reveal())
+        quotas = CacheQuotas(self)
+        return CacheConnection(
+            self._secret("redis_url").reveal(), quota_of=quotas.of, on_crossing=quotas.crossed
+        )
+
+    @cached_property
+    def facts(self) -> FactsCache:
+        """What is true of callers now."""
+        return FactsCache(self.database, clock=self.clock)
+
+    @cached_property
+    def limiter(self) -> RateLimiter:
+        """Rate limits and daily quotas."""
+        # The moment is Redis' own, one for all processes, unless somebody has chosen another clock.
+        clock = None if self.clock is utc_now else lambda: self.clock().timestamp()
+        return RateLimiter(self.cache, clock=clock)
 
     @cached_property
     def keyspace(self) -> TenantKeyspace:
@@ -213,6 +231,8 @@ class Resources:
     async def close(self) -> None:
         """Finish background work, then close what was opened."""
         await self.background.drain()
+        if "limiter" in self.__dict__:
+            await self.limiter.close()
         opened = ("database", "platform", "cache", "keyspace", "publisher", "vault", "billing", "exchanges")
         for name in opened:
             if name in self.__dict__:

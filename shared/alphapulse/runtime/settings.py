@@ -86,6 +86,10 @@ class Settings:
     redis_url: Secret | None = _setting(Secret)
     broker_url: str | None = _setting(str)
     jwks_url: str | None = _setting(str)
+    # Of one client address, over all functions.
+    ip_requests_per_minute: int = _setting(_number(int, 1, 10**9), 1_000)
+    # Proxies in front that each append to X-Forwarded-For.
+    trusted_hops: int = _setting(_number(int, 0, 10), 1)
     token_signing_key_file: Path | None = _setting(Path)
 
     # Vault; a function logs in with its AppRole's two files, or in a cluster with its service account.

@@ -4,39 +4,76 @@ The cache is never the only place of anything. With Redis down, reads miss and w
 for a short while not tried again, so that a request does not wait for a dead server.
 """
 
+import asyncio
 import re
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import orjson
 import structlog
 
+from alphapulse.tenancy.cache_account import CacheAccount, QuotaCrossing
+from alphapulse.tenancy.redis_client import Argument, RedisClient, RedisFailed, Script, evaluate, redis_client
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.tenancy.tiers import CacheQuota
 
-if TYPE_CHECKING:
-    import redis.asyncio as redis
+MAX_VALUE_BYTES = 1024 * 1024
 
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_CONNECT_TIMEOUT_SECONDS = 0.25
-_ANSWER_TIMEOUT_SECONDS = 0.5
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+# A read that finds its value notes that it was used, each process at most this often: the order in which
+# values are evicted is exact to that, and other reads cost what a plain GET does.
+_TOUCH_SECONDS = 5.0
+_TOUCHED_KEPT = 20_000
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+QuotaOf = Callable[[TenantId], CacheQuota | None]
+OnCrossing = Callable[[QuotaCrossing], None]
+
+
+class CacheUnavailable(Exception):
+    """Redis does not answer, or did not a moment ago."""
+
 
 class CacheConnection:
-    """One lazily opened Redis client for a process; hand out scoped views of it only."""
+    """The Redis clients of a process; hand out scoped views of it only.
 
-    def __init__(self, url: str, *, max_connections: int = 16) -> None:
+    Parameters
+    ----------
+    url
+        See `redis_client`; never logged.
+    quota_of
+        A tenant's quota; None while it is not known, and then a write is counted and not limited.
+    on_crossing
+        Told when a write brings a tenant to a level of its quota.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int = 16,
+        quota_of: QuotaOf = lambda _: None,
+        on_crossing: OnCrossing = lambda _: None,
+    ) -> None:
         self._url = url
         self._max_connections = max_connections
-        self._client: redis.Redis | None = None
+        self._client: RedisClient | None = None
         self._paused_until = 0.0
+        self.quota_of = quota_of
+        self.on_crossing = on_crossing
+        self.touched: dict[str, float] = {}
+
+    @property
+    def one_node(self) -> bool:
+        """Whether one script may touch keys of any slot."""
+        return self._opened().one_node
 
     def tenant(self, tenant_id: TenantId) -> "TenantCache":
         """Return the cache of one tenant."""
-        return TenantCache(self, f"tenant:{{{tenant_id}}}:")
+        return TenantCache(self, tenant_id)
 
     def market(self) -> "SharedCache":
         """Return the cache of market data, which all tenants share."""
@@ -45,32 +82,49 @@ class CacheConnection:
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()
             self._client = None
 
-    async def _run(self, *command: str | bytes | int) -> Any:
-        """Run a command; None when Redis is down (or the answer is nil)."""
-        if time.monotonic() < self._paused_until:
-            return None
-        import redis.asyncio as redis  # noqa: PLC0415 - 140 ms that an idle function does not pay
-        from redis.exceptions import RedisError  # noqa: PLC0415
+    async def run(self, *command: Argument) -> Any:
+        """Return the answer to a command.
 
-        if self._client is None:
-            # With all connections in use a request waits; a plain pool would raise, as if Redis were down.
-            pool = redis.BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=self._max_connections,
-                timeout=_ANSWER_TIMEOUT_SECONDS,
-                socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-                socket_timeout=_ANSWER_TIMEOUT_SECONDS,
-            )
-            self._client = redis.Redis.from_pool(pool)
+        Raises
+        ------
+        CacheUnavailable
+            There is none.
+        """
+        if time.monotonic() < self._paused_until:
+            raise CacheUnavailable
         try:
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
-        except (RedisError, OSError, TimeoutError) as error:
+            return await self._opened().run(*command)
+        except RedisFailed as failure:
+            raise self._failed(failure, str(command[0])) from failure
+
+    async def evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Return what a script returns.
+
+        Raises
+        ------
+        CacheUnavailable
+            Redis does not answer.
+        """
+        if time.monotonic() < self._paused_until:
+            raise CacheUnavailable
+        try:
+            return await evaluate(self._opened(), script, keys, arguments)
+        except RedisFailed as failure:
+            raise self._failed(failure, script.name) from failure
+
+    def _opened(self) -> RedisClient:
+        if self._client is None:
+            self._client = redis_client(self._url, max_connections=self._max_connections)
+        return self._client
+
+    def _failed(self, failure: RedisFailed, command: str) -> CacheUnavailable:
+        if failure.lost:
             self._paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
-            logger.warning("cache_unavailable", command=command[0], error=type(error).__name__)
-            return None
+        logger.warning("cache_unavailable", command=command, error=str(failure)[:200])
+        return CacheUnavailable()
 
 
 class _Namespace:
@@ -100,31 +154,119 @@ class _Namespace:
 
     async def get(self, *parts: str) -> Any | None:
         """Return the value, or None when missing, unreadable or Redis is down."""
-        return _value(await self._connection._run("GET", self.key(*parts)))  # noqa: SLF001 - same module
+        key = self.key(*parts)
+        try:
+            return _value(await self._read(key))
+        except CacheUnavailable:
+            return None
 
     async def get_many(self, keys: Sequence[tuple[str, ...]]) -> list[Any | None]:
-        """Return one value or None per key, in one round trip."""
+        """Return one value or None per key."""
         if not keys:
             return []
         names = [self.key(*parts) for parts in keys]
-        raw = await self._connection._run("MGET", *names)  # noqa: SLF001 - same module
-        if raw is None:
+        try:
+            return [_value(raw) for raw in await self._read_many(names)]
+        except CacheUnavailable:
             return [None] * len(keys)
-        return [_value(value) for value in raw]
 
-    async def put(self, *parts: str, value: Any, ttl_seconds: float) -> None:
-        """Store a JSON value for a time."""
-        await self._connection._run(  # noqa: SLF001 - same module
-            "SET", self.key(*parts), orjson.dumps(value), "PX", max(1, int(ttl_seconds * 1000))
-        )
+    async def put(self, *parts: str, value: Any, ttl_seconds: float) -> bool:
+        """Store a JSON value for a time.
+
+        Returns
+        -------
+        bool
+            False when it was not stored: Redis is down, or it is larger than `MAX_VALUE_BYTES`.
+        """
+        key, data = self.key(*parts), orjson.dumps(value)
+        if len(data) > MAX_VALUE_BYTES:
+            logger.warning("cache_value_too_large", size=len(data), limit=MAX_VALUE_BYTES, kind=parts[0])
+            return False
+        try:
+            await self._write(key, data, max(1, int(ttl_seconds * 1000)))
+        except CacheUnavailable:
+            return False
+        return True
 
     async def drop(self, *parts: str) -> None:
         """Remove a value."""
-        await self._connection._run("DEL", self.key(*parts))  # noqa: SLF001 - same module
+        key = self.key(*parts)
+        try:
+            await self._remove(key)
+        except CacheUnavailable:
+            return  # logged; it expires
+
+    async def _read(self, key: str) -> bytes | None:
+        raw: bytes | None = await self._connection.run("GET", key)
+        return raw
+
+    async def _read_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        if self._connection.one_node:
+            raw: list[bytes | None] = await self._connection.run("MGET", *keys)
+            return raw
+        return await asyncio.gather(*(self._read(key) for key in keys))
+
+    async def _write(self, key: str, data: bytes, milliseconds: int) -> None:
+        await self._connection.run("SET", key, data, "PX", milliseconds)
+
+    async def _remove(self, key: str) -> None:
+        await self._connection.run("DEL", key)
 
 
 class TenantCache(_Namespace):
-    """Values of one tenant, below `tenant:{<tenant_id>}:`."""
+    """Values of one tenant, below `tenant:{<tenant_id>}:`, within its quota.
+
+    Every write keeps the tenant's count of bytes; one that goes over the quota has the tenant's own
+    oldest values removed.
+    """
+
+    def __init__(self, connection: CacheConnection, tenant_id: TenantId) -> None:
+        super().__init__(connection, f"tenant:{{{tenant_id}}}:")
+        self._tenant_id = tenant_id
+        self._account = CacheAccount(connection.evaluate, tenant_id)
+
+    async def used_bytes(self) -> int | None:
+        """Return how many bytes the tenant's values take; None when Redis is down."""
+        try:
+            return int(await self._connection.run("GET", self._account.usage_key) or 0)
+        except CacheUnavailable:
+            return None
+
+    async def rearm(self) -> None:
+        """Let the tenant be told again of the level of its quota that it has reached."""
+        try:
+            await self._connection.run("DEL", self._account.alerted_key)
+        except CacheUnavailable:
+            return  # logged; the next reconciliation finds the level again
+
+    async def _read(self, key: str) -> bytes | None:
+        touched, now = self._connection.touched, time.monotonic()
+        if now - touched.get(key, -_TOUCH_SECONDS) < _TOUCH_SECONDS:
+            raw = await super()._read(key)
+            if raw is not None:
+                return raw
+        found = await self._account.read(key)
+        if found is None:
+            touched.pop(key, None)
+            return None
+        if len(touched) >= _TOUCHED_KEPT:
+            touched.clear()
+        touched[key] = now
+        return found
+
+    async def _read_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        return await asyncio.gather(*(self._read(key) for key in keys))
+
+    async def _write(self, key: str, data: bytes, milliseconds: int) -> None:
+        connection = self._connection
+        quota = connection.quota_of(self._tenant_id)
+        crossing = await self._account.write(key, data, milliseconds=milliseconds, quota=quota)
+        if crossing is not None:
+            connection.on_crossing(crossing)
+
+    async def _remove(self, key: str) -> None:
+        self._connection.touched.pop(key, None)
+        await self._account.remove(key, quota=self._connection.quota_of(self._tenant_id))
 
 
 class SharedCache(_Namespace):

@@ -1,0 +1,167 @@
+"""Rate limits of HTTP requests: who asks, what is left, and the headers that say so."""
+
+import ipaddress
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from starlette.types import Scope
+
+from alphapulse.runtime.errors import FunctionError, QuotaExceeded, RateLimited
+from alphapulse.runtime.resources import Resources
+from alphapulse.tenancy.limiter import address_allowance
+from alphapulse.tenancy.windows import Allowance, Standing
+
+UPGRADE_PATH: Final = "/subscription/upgrade"
+_UNKNOWN: Final = "unknown"
+_IPV6_SITE: Final = 64
+_STATE: Final = "rate"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What the answer's headers say."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+    @classmethod
+    def of(cls, allowance: Allowance, standing: Standing) -> "Rate":
+        """Return what is left of an allowance; nothing once the day's is used up."""
+        left = 0 if standing.day_spent else standing.remaining
+        return cls(allowance.per_minute, left, math.ceil(standing.reset_seconds))
+
+
+async def take(scope: Scope, resources: Resources, tenant: Allowance | None = None) -> None:
+    """Count a request for its client's address, and for its tenant if that is known.
+
+    Raises
+    ------
+    RateLimited
+        Too many requests in a minute.
+    QuotaExceeded
+        The tenant's requests of the day are used up.
+    """
+    address = _address_allowance(scope, resources)
+    allowances = (address,) if tenant is None else (address, tenant)
+    verdict = await resources.limiter.take(*allowances)
+    shown = len(allowances) - 1 if verdict.refusing is None else verdict.refusing
+    rate = Rate.of(allowances[shown], verdict.standings[shown])
+    scope["state"][_STATE] = rate
+    if verdict.refusing is None:
+        return
+    standing = verdict.standings[shown]
+    if standing.day_spent:
+        raise _quota_exceeded(allowances[shown], standing)
+    raise _rate_limited(rate, whose="your address" if shown == 0 else "this account")
+
+
+def refuse_address(scope: Scope, resources: Resources) -> None:
+    """Refuse an address that this process knows to be over its limit, without asking anybody.
+
+    Raises
+    ------
+    RateLimited
+        It is.
+    """
+    address = _address_allowance(scope, resources)
+    seconds = resources.limiter.refused_for(address)
+    if seconds is not None:
+        rate = Rate(address.per_minute, 0, math.ceil(seconds))
+        scope["state"][_STATE] = rate
+        raise _rate_limited(rate, whose="your address")
+
+
+async def settle(scope: Scope, resources: Resources) -> FunctionError | None:
+    """Count a request that was answered before anybody did; return the refusal, if that is the answer."""
+    if _STATE in scope["state"]:
+        return None
+    try:
+        await take(scope, resources)
+    except FunctionError as refusal:
+        return refusal
+    return None
+
+
+def headers(scope: Scope) -> Headers:
+    """Return the headers of a counted request."""
+    rate: Rate | None = scope["state"].get(_STATE)
+    if rate is None:
+        return []
+    return [
+        (b"ratelimit-limit", b"%d" % rate.limit),
+        (b"ratelimit-remaining", b"%d" % rate.remaining),
+        (b"ratelimit-reset", b"%d" % rate.reset_seconds),
+    ]
+
+
+def client_address(scope: Scope, *, trusted_hops: int) -> str:
+    """Return the address a request came from, as the nearest trusted proxies saw it.
+
+    Parameters
+    ----------
+    trusted_hops
+        Proxies in front that each append the address they were asked from to `X-Forwarded-For`; what
+        stands before their entries was written by the client and is not believed. 0 believes none.
+
+    Returns
+    -------
+    str
+        An IPv4 address, or the /64 network of an IPv6 one, which is what one client commonly has.
+    """
+    peer = scope.get("client")
+    found = peer[0] if peer else _UNKNOWN
+    if trusted_hops:
+        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        entries = [entry.strip() for entry in b",".join(lines).decode("latin-1").split(",") if entry.strip()]
+        if entries:
+            found = entries[-trusted_hops] if trusted_hops <= len(entries) else entries[0]
+    return _normal(found)
+
+
+@lru_cache(maxsize=4096)
+def _normal(text: str) -> str:
+    bare = text.removeprefix("[").partition("]")[0] if text.startswith("[") else text
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]  # an IPv4 address with a port
+    try:
+        address = ipaddress.ip_address(bare.partition("%")[0])
+    except ValueError:
+        return _UNKNOWN
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, _IPV6_SITE), strict=False))
+
+
+def _address_allowance(scope: Scope, resources: Resources) -> Allowance:
+    settings = resources.settings
+    address = client_address(scope, trusted_hops=settings.trusted_hops)
+    return address_allowance(address, settings.ip_requests_per_minute)
+
+
+def _rate_limited(rate: Rate, *, whose: str) -> RateLimited:
+    return RateLimited(
+        f"more than {rate.limit} requests per minute from {whose}",
+        extra={"limit": rate.limit},
+        retry_after_seconds=max(1, rate.reset_seconds),
+    )
+
+
+def _quota_exceeded(allowance: Allowance, standing: Standing) -> QuotaExceeded:
+    error = QuotaExceeded(
+        f"the {allowance.per_day} API calls of today (UTC) are used up",
+        extra={
+            "quota": "api_calls_per_day",
+            "limit": allowance.per_day,
+            "value": standing.calls_today,
+            "upgrade_url": UPGRADE_PATH,
+        },
+    )
+    error.retry_after_seconds = max(1, math.ceil(standing.reset_seconds))
+    return error
