@@ -3,11 +3,14 @@
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp
 
+from alphapulse.runtime.admission import open_when
 from alphapulse.runtime.envelope import trace_of
 from alphapulse.runtime.http import (
     FunctionResources,
+    TenantScope,
     Work,
     fingerprint,
     http_app,
@@ -16,10 +19,13 @@ from alphapulse.runtime.http import (
     tenant_router,
 )
 from alphapulse.runtime.resources import NotConfigured, Resources
+from alphapulse.tenancy.states import TenantStatus
 from alphapulse.tenancy.tokens import TokenSigner
-from functions.accounts import service
+from functions.accounts import export, provisioning, removal, service
 from functions.accounts.schemas import (
     Credentials,
+    DeleteTenant,
+    DeletionAccepted,
     Provisioning,
     RefreshRequest,
     SignUp,
@@ -53,7 +59,7 @@ def build(resources: Resources) -> ASGIApp:
 @public.post("/auth/signup", status_code=202)
 async def sign_up(body: SignUp, request: Request, resources: FunctionResources) -> SignUpAccepted:
     """Create a tenant and its owner; a retry with the same Idempotency-Key gets the same answer."""
-    return await service.sign_up(
+    return await provisioning.sign_up(
         resources,
         body,
         trace=trace_of(request.scope),
@@ -94,6 +100,26 @@ async def me(work: Work) -> TenantView:
 
 
 @tenant.get("/tenants/{tenant_id}/provisioning")
-async def provisioning(tenant_id: str, work: Work) -> Provisioning:
+async def provisioning_status(tenant_id: str, work: Work) -> Provisioning:
     """Return the steps and state of the tenant's provisioning."""
-    return await service.provisioning(work, tenant_id)
+    return await provisioning.provisioning(work, tenant_id)
+
+
+@tenant.post("/tenants/{tenant_id}/provisioning/retry", status_code=202)
+async def retry_provisioning(tenant_id: str, scope: TenantScope) -> SignUpAccepted:
+    """Try once more after a provisioning that failed and was undone."""
+    return await provisioning.retry(scope, tenant_id)
+
+
+@tenant.get("/tenants/me/export", response_class=Response)
+async def export_everything(scope: TenantScope) -> StreamingResponse:
+    """Return all rows of the tenant as a zip file of JSON lines, one file per table."""
+    headers = {"Content-Disposition": f'attachment; filename="alphapulse-{scope.tenant_id}.zip"'}
+    return StreamingResponse(export.archive(scope), media_type="application/zip", headers=headers)
+
+
+@tenant.post("/tenants/me/delete", status_code=202)
+@open_when(TenantStatus.SUSPENDED, TenantStatus.CANCELLED)
+async def delete_tenant(body: DeleteTenant, scope: TenantScope) -> DeletionAccepted:
+    """Delete the tenant for good: at once read-only, then removed from all stores."""
+    return await removal.delete(scope, body)

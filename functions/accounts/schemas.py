@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -29,6 +29,9 @@ Email = Annotated[
 ]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
+# What is compared with a hash, so it may be anything short.
+SentPassword = Annotated[SecretStr, Field(max_length=_MAX_PASSWORD)]
+SentCode = Annotated[SecretStr, Field(min_length=6, max_length=40)]
 TenantStatus = Literal["pending", "provisioning", "active", "suspended", "cancelled", "deleted", "failed"]
 
 
@@ -48,16 +51,42 @@ class SignUp(Request):
 
 
 class Credentials(Request):
-    """An e-mail address and a password."""
+    """An e-mail address and a password; a code too where the second factor is on.
+
+    With `cookie`, the tokens are put into cookies and not into the answer.
+    """
 
     email: Annotated[str, Field(max_length=254)]
-    password: Annotated[SecretStr, Field(max_length=_MAX_PASSWORD)]
+    password: SentPassword
+    totp: SentCode | None = None
+    cookie: bool = False
 
 
 class RefreshRequest(Request):
     """A refresh token."""
 
     refresh_token: Annotated[str, Field(min_length=20, max_length=200)]
+
+
+class LogOut(Request):
+    """A refresh token, and whether to end the other logins of its user too."""
+
+    refresh_token: Annotated[str, Field(min_length=20, max_length=200)] | None = None
+    everywhere: bool = False
+
+
+class DeleteTenant(Request):
+    """The owner's password, so that a stolen session alone deletes nothing."""
+
+    password: Annotated[SecretStr, Field(max_length=_MAX_PASSWORD)]
+
+
+class DeletionAccepted(BaseModel):
+    """Where to watch the tenant go, as long as its login lasts."""
+
+    tenant_id: uuid.UUID
+    status: TenantStatus
+    status_url: str
 
 
 class SignUpAccepted(BaseModel):
@@ -77,6 +106,14 @@ class Tokens(BaseModel):
     refresh_token: str
 
 
+class BrowserLogin(BaseModel):
+    """A login whose tokens are in cookies; changes repeat the CSRF token in `X-CSRF-Token`."""
+
+    token_type: Literal["Cookie"] = "Cookie"  # noqa: S105 - the kind of token, not one
+    expires_in: int
+    csrf_token: str
+
+
 class TenantView(BaseModel):
     """A tenant."""
 
@@ -89,15 +126,38 @@ class TenantView(BaseModel):
     usage: dict[str, int]
 
 
+class FailedAttempt(BaseModel):
+    """An attempt at a step that failed."""
+
+    at: dt.datetime
+    milliseconds: int
+    error: str
+
+
 class Step(BaseModel):
-    """One step of provisioning."""
+    """One step of provisioning; `error` is the last one, `failures` are all of them."""
 
     step: str
     status: str
     attempts: int
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
+    milliseconds: int | None
     error: str | None
+    failures: list[FailedAttempt]
+
+
+class ProvisioningRun(BaseModel):
+    """A run of the saga; `report` tells what was removed, once a failed one was undone."""
+
+    id: uuid.UUID
+    kind: Literal["provision", "delete"]
+    status: Literal["running", "done", "compensating", "failed"]
+    error: str | None
+    started_at: dt.datetime
+    deadline_at: dt.datetime
+    finished_at: dt.datetime | None
+    report: dict[str, Any] | None
 
 
 class Provisioning(BaseModel):
@@ -105,4 +165,6 @@ class Provisioning(BaseModel):
 
     tenant_id: uuid.UUID
     status: TenantStatus
+    reason: str | None
+    run: ProvisioningRun | None
     steps: list[Step]

@@ -20,7 +20,20 @@ SCHEMAS = ROOT.parent / SCHEMA_DIRECTORY
 
 # Who may hold what. A function that is missing here holds none of the named secrets.
 SECRET_HOLDERS = {
-    "database-platform": {"accounts", "consensus", "market-data", "order-sync", "outbox-relay"},
+    "database-platform": {
+        "accounts",
+        "consensus",
+        "market-data",
+        "order-sync",
+        "outbox-relay",
+        "provision-activate",
+        "provision-billing",
+        "provision-cache",
+        "provision-compensate",
+        "provision-database",
+        "provision-vault",
+        "provision-verify",
+    },
     "token-signing-key": {"accounts"},
 }
 

@@ -23,6 +23,7 @@ from alphapulse.tenancy.states import TenantStatus, change_status
 
 #: An answer that was lost on the way may have its effect this much later, and not after.
 RECHECK_AFTER: Final = dt.timedelta(minutes=10)
+_REASON_CHARACTERS: Final = 500
 _OPEN: Final = frozenset({"running", "compensating"})
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -153,7 +154,7 @@ async def _end_provisioning(
         {
             "kind": "provisioning_failed",
             "recipient": "owner",
-            "parameters": {"step": step, "reason": text},
+            "parameters": {"step": step, "reason": text[:_REASON_CHARACTERS]},
             "dedupe_key": f"provisioning_failed:{run.id}",
         },
         correlation_id=str(run.id),

@@ -47,8 +47,7 @@ async def sweep(resources: Resources, trace: Trace) -> Sweep:
     done, now = Sweep(), resources.clock()
     async with resources.platform.session() as session:
         due = [
-            row
-            async for row in sql.due_runs(session, now=now, silent_since=now - SILENCE, row_limit=_BATCH)
+            row async for row in sql.due_runs(session, now=now, silent_since=now - SILENCE, row_limit=_BATCH)
         ]
         rechecks = [row async for row in sql.due_rechecks(session, now=now, row_limit=_BATCH)]
         before = now - steps.KEPT_AFTER_CANCELLATION
@@ -86,9 +85,7 @@ async def request_deletion(work: TenantWork) -> uuid.UUID:
 Task = Callable[[Scope, Sweep], Awaitable[None]]
 
 
-async def _guarded(
-    done: Sweep, resources: Resources, trace: Trace, tenant_id: uuid.UUID, task: Task
-) -> None:
+async def _guarded(done: Sweep, resources: Resources, trace: Trace, tenant_id: uuid.UUID, task: Task) -> None:
     scope = Scope(resources=resources, tenant_id=TenantId(tenant_id), trace=trace)
     try:
         await task(scope, done)
@@ -127,9 +124,7 @@ async def _resume(scope: Scope, run_id: uuid.UUID) -> bool:
             facts | {steps.moment_of(step.asked_by): work.now.isoformat()},
             correlation_id=str(run_id),
         )
-        await sql.sign_of_life(
-            work.session, tenant_id=work.tenant_id.value, run_id=run_id, now=work.now
-        )
+        await sql.sign_of_life(work.session, tenant_id=work.tenant_id.value, run_id=run_id, now=work.now)
     return True
 
 

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from alphapulse.runtime.errors import DependencyDown, FunctionError, Invalid
+from alphapulse.runtime.errors import Conflict, DependencyDown, FunctionError, Invalid
 
 MEDIA_TYPE = "application/problem+json"
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
@@ -68,7 +68,7 @@ def as_function_error(error: Exception) -> FunctionError:
         return DependencyDown("tokens cannot be verified at the moment")
     if isinstance(error, ClientDisconnect):
         return Invalid("the connection ended before the body did")  # for the log; nobody reads the answer
-    return _of_billing(error) or FunctionError(
+    return _of_billing(error) or _of_provisioning(error) or FunctionError(
         "an unexpected error occurred; quote the trace id when you report it"
     )
 
@@ -80,6 +80,17 @@ def _of_billing(error: Exception) -> FunctionError | None:
         return DependencyDown(str(error), retry_after_seconds=error.retry_after_seconds)
     if isinstance(error, BillingRefused):
         return Invalid(str(error), code="billing_refused")
+    return None
+
+
+def _of_provisioning(error: Exception) -> FunctionError | None:
+    from alphapulse.tenancy.keyspace import KeyspaceUnavailable  # noqa: PLC0415 - as above
+    from alphapulse.tenancy.states import TransitionRefused  # noqa: PLC0415
+
+    if isinstance(error, KeyspaceUnavailable):
+        return DependencyDown(str(error))
+    if isinstance(error, TransitionRefused):
+        return Conflict(str(error), code="tenant_status")
     return None
 
 

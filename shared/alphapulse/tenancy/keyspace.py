@@ -52,7 +52,8 @@ class TenantKeyspace:
         KeyspaceUnavailable
             Redis does not answer.
         """
-        cursor, found = 0, set()
+        cursor = 0
+        found: set[str] = set()
         while True:
             answer = await self._run(
                 "SCAN", cursor, "MATCH", f"*{{{tenant_id}}}*", "COUNT", _SCAN_COUNT, of=tenant_id
@@ -88,7 +89,7 @@ class TenantKeyspace:
         try:
             client = self._client or await self._connect()
             if of is None or not hasattr(client, "get_node_from_key"):
-                return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+                return await client.execute_command(*command)
             node = client.get_node_from_key(f"{{{of}}}")
             return await client.execute_command(*command, target_nodes=node)
         except (RedisError, OSError, TimeoutError) as error:
@@ -98,7 +99,10 @@ class TenantKeyspace:
         import redis.asyncio as redis  # noqa: PLC0415 - as above
 
         scheme, _, rest = self._url.partition("://")
-        options = {"socket_connect_timeout": _TIMEOUT_SECONDS, "socket_timeout": _TIMEOUT_SECONDS}
+        options: dict[str, Any] = {
+            "socket_connect_timeout": _TIMEOUT_SECONDS,
+            "socket_timeout": _TIMEOUT_SECONDS,
+        }
         if scheme.endswith(_CLUSTER):
             url = f"{scheme.removesuffix(_CLUSTER)}://{rest}"
             self._client = await redis.RedisCluster.from_url(url, **options).initialize()

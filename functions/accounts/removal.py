@@ -1,0 +1,63 @@
+"""Have a tenant deleted for good, at its owner's request."""
+
+from alphapulse.data import queries
+from alphapulse.data.errors import UniqueViolated
+from alphapulse.provisioning.sweep import request_deletion
+from alphapulse.runtime.errors import Conflict, NotPermitted
+from alphapulse.runtime.work import Scope
+from alphapulse.tenancy.principal import Role
+from alphapulse.tenancy.states import TenantStatus, change_status
+from functions.accounts.passwords import verify_password
+from functions.accounts.schemas import DeleteTenant, DeletionAccepted
+
+sql = queries.load(__file__, "removal.sql")
+
+
+class WrongPassword(NotPermitted):
+    """The password is not the caller's."""
+
+    code = "wrong_password"
+    title = "Wrong password"
+
+
+class RunNotEnded(Conflict):
+    """The tenant is being provisioned or deleted."""
+
+    code = "provisioning_running"
+    title = "Provisioning is running"
+
+
+async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
+    """Cancel the tenant and ask for its removal from all stores.
+
+    Raises
+    ------
+    NotPermitted
+        The caller is not the owner, or came with an API key.
+    WrongPassword
+        The password is not the owner's.
+    RunNotEnded
+        Provisioning has not ended, or the deletion has begun.
+    """
+    principal = scope.principal
+    if principal is None or principal.role is not Role.OWNER or principal.api_key_id is not None:
+        raise NotPermitted("only the owner, logged in, may delete the tenant")
+    tenant_id = scope.tenant_id
+    async with scope.resources.platform.session(tenant_id) as session:
+        encoded = await sql.password_hash(session, tenant_id=tenant_id.value, user_id=principal.user_id)
+    if not await verify_password(encoded, request.password.get_secret_value()):
+        raise WrongPassword("the password is wrong")
+    async with scope.platform_transaction() as work:
+        try:
+            run_id = await request_deletion(work)
+        except UniqueViolated as error:
+            raise RunNotEnded("the tenant is being provisioned or deleted; wait until that ends") from error
+        await change_status(
+            work.session, tenant_id, TenantStatus.CANCELLED, reason="deleted by its owner", now=work.now
+        )
+        await work.audit(
+            "tenant.deletion_requested", resource_type="provisioning_run", resource_id=str(run_id)
+        )
+    return DeletionAccepted(
+        tenant_id=tenant_id.value, status="cancelled", status_url=f"/tenants/{tenant_id}/provisioning"
+    )
