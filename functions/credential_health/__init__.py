@@ -1,0 +1,1 @@
+"""Asks the exchanges whether stored keys are still good, and removes what is left over in Vault."""

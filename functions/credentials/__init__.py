@@ -1,0 +1,1 @@
+"""Stores, rotates, checks and removes a tenant's keys to exchanges."""
