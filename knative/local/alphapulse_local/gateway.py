@@ -11,6 +11,7 @@ from alphapulse.runtime.errors import FunctionError, NotFound
 from alphapulse.runtime.trace import Trace, continue_trace
 from alphapulse_local.function import Function
 from alphapulse_local.manifests import Manifests
+from alphapulse_local.ports import Handler
 from alphapulse_local.proxy import Proxy, end_to_end, problem_answer
 
 SERVICES_PREFIX = "/services/"
@@ -31,17 +32,23 @@ class Gateway:
         *,
         proxy: Proxy,
         status: Callable[[], Awaitable[dict[str, Any]]],
+        page: Callable[[str], Handler | None] = lambda _: None,
     ) -> None:
         self._manifests = manifests
         self._functions = functions
         self._proxy = proxy
         self._status = status
+        # The laptop's own pages, which no function serves.
+        self._page = page
 
     async def public(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request from outside."""
         path, _, query = request.raw_path.partition("?")
         if path == "/healthz":
             return _named(web.json_response({"status": "ok"}))
+        page = self._page(path)
+        if page is not None:
+            return _named(await page(request))
         trace = continue_trace(request.headers.get("traceparent"))
         route = None if _has_dot_segment(path) else self._manifests.route(path)
         if route is None:

@@ -26,6 +26,7 @@ from alphapulse_local.ports import address, listen, serving
 from alphapulse_local.proxy import Proxy, new_session
 from alphapulse_local.schedules import ScheduleRunner
 from alphapulse_local.servers import Supervisor
+from alphapulse_local.stand_ins import StandIns
 from alphapulse_local.state import StateDirectory, new_signing_key
 
 
@@ -92,11 +93,14 @@ class Platform:
         self._url, self._internal_url = address(public), address(internal)
         backing = Backing(self._state, self._environment, processes=self._children, reporter=self._console)
         broker = self._broker = self._new_broker(backing)
-        self._supervisors = {**backing.supervisors, **broker.supervisors}
+        stand_ins = self._new_stand_ins()
+        self._supervisors = {**backing.supervisors, **broker.supervisors, **stand_ins.supervisors}
         stack.push_async_callback(backing.stop)
+        stack.push_async_callback(stand_ins.stop)
         stack.push_async_callback(broker.stop)
-        addresses = await self._start_backing(backing, broker)
-        gateway = self._gateway(self._configuration(addresses, backing, broker), Proxy(session))
+        addresses = await self._start_backing(backing, broker, stand_ins)
+        configuration = self._configuration(addresses, backing, broker, stand_ins)
+        gateway = self._gateway(configuration, Proxy(session), stand_ins)
         stack.push_async_callback(self._stop_functions)
         await stack.enter_async_context(serving(internal, gateway.internal))
         # Deliveries end before the functions do; the rest of the broker ends after them.
@@ -107,7 +111,7 @@ class Platform:
         schedules = ScheduleRunner(
             self._manifests.schedules, broker_url=broker.url, session=session, reporter=self._console
         )
-        await self._ready()
+        await self._ready(stand_ins)
         await stack.enter_async_context(_running(schedules.run(), self._console))
 
     def _new_broker(self, backing: Backing) -> Broker:
@@ -120,7 +124,18 @@ class Platform:
             reporter=self._console,
         )
 
-    async def _start_backing(self, backing: Backing, broker: Broker) -> DatabaseAddresses:
+    def _new_stand_ins(self) -> StandIns:
+        return StandIns(
+            self._state,
+            self._environment,
+            public_url=self._url,
+            processes=self._children,
+            reporter=self._console,
+        )
+
+    async def _start_backing(
+        self, backing: Backing, broker: Broker, stand_ins: StandIns
+    ) -> DatabaseAddresses:
         async def log_and_broker() -> None:
             await backing.start_log()
             await broker.start()
@@ -131,6 +146,7 @@ class Platform:
                 self._step("database and migrations", backing.start_database()),
                 self._step("cache", backing.start_cache()),
                 self._step("broker and its log", log_and_broker()),
+                self._step("mail and Stripe", stand_ins.start()),
             )
         ]
         try:
@@ -149,7 +165,9 @@ class Platform:
         self._console.done(text, seconds=time.monotonic() - began)
         return result
 
-    def _configuration(self, addresses: DatabaseAddresses, backing: Backing, broker: Broker) -> Configuration:
+    def _configuration(
+        self, addresses: DatabaseAddresses, backing: Backing, broker: Broker, stand_ins: StandIns
+    ) -> Configuration:
         self._state.secret("token-signing-key/key.pem", make=new_signing_key)
         local = {
             "BROKER_URL": broker.url,
@@ -157,6 +175,7 @@ class Platform:
             "LOG_LEVEL": self._options.log_level,
             "MARKET_DATA_DIR": str(self._options.market_data_dir or ""),
             "PROVIDER_DATA_DIR": str(self._options.provider_data_dir or ""),
+            **stand_ins.settings(),
         }
         network = {name: self._environment[name] for name in NETWORK_VARIABLES if name in self._environment}
         return Configuration(
@@ -168,12 +187,13 @@ class Platform:
                 "database-app": {"url": addresses.app},
                 "database-platform": {"url": addresses.platform},
                 "redis-cache": {"url": backing.redis_url},
+                **stand_ins.secrets(),
             },
             secret_directories={"token-signing-key": self._state.secrets / "token-signing-key"},
             process={"PYTHONUNBUFFERED": "1", "SHUTDOWN_SECONDS": "8", **network},
         )
 
-    def _gateway(self, configuration: Configuration, proxy: Proxy) -> Gateway:
+    def _gateway(self, configuration: Configuration, proxy: Proxy, stand_ins: StandIns) -> Gateway:
         launch = Launch(
             command=self._options.function_command,
             environment=configuration.environment,
@@ -186,7 +206,7 @@ class Platform:
             self._functions[manifest.name] = Function(
                 manifest, launch, processes=self._children, reporter=self._console
             )
-        return Gateway(self._manifests, self._functions, proxy=proxy, status=self.status)
+        return Gateway(self._manifests, self._functions, proxy=proxy, status=self.status, page=stand_ins.page)
 
     async def _warm(self) -> None:
         # More starts at once than cores only make each of them slower.
@@ -201,7 +221,7 @@ class Platform:
     async def _stop_functions(self) -> None:
         await asyncio.gather(*(function.close() for function in self._functions.values()))
 
-    async def _ready(self) -> None:
+    async def _ready(self, stand_ins: StandIns) -> None:
         self._state.announce({"pid": os.getpid(), "url": self._url, "internal_url": self._internal_url})
         document = await self.status()
         self._console.functions(document["functions"])
@@ -211,7 +231,7 @@ class Platform:
             "  make demo     walks through sign-up, signals and a trade\n"
             "  make status   shows this table again\n"
             f"  make logs     follows {self._state.logs}\n"
-            "  Ctrl-C        stops everything; the data stay"
+            "  Ctrl-C        stops everything; the data stay\n" + stand_ins.notes()
         )
 
     async def status(self) -> dict[str, Any]:

@@ -3,16 +3,14 @@
 import asyncio
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Any, Protocol
 
 from alphapulse_local import children
 from alphapulse_local.children import Children, describe
-from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.process import ServerDidNotStart, log_tail
-from alphapulse_local.embedded.redis import EmbeddedRedis
 from alphapulse_local.launch import Reporter
 from alphapulse_local.probe import answers
 
@@ -38,13 +36,24 @@ class Server(Protocol):
         """Start it and return when it answers; raise `ServerDidNotStart` otherwise."""
 
 
+class Embedded(Protocol):
+    """A server out of `alphapulse_local.embedded`."""
+
+    port: int
+    process: Popen[bytes] | None
+    on_spawn: Callable[[Popen[bytes]], None] | None
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+
+
 class EmbeddedServer:
-    """An embedded PostgreSQL or Redis under supervision."""
+    """An embedded server under supervision."""
 
     def __init__(
         self,
         name: str,
-        server: EmbeddedPostgres | EmbeddedRedis,
+        server: Embedded,
         *,
         processes: Children,
         stop_signal: int = signal.SIGTERM,

@@ -21,7 +21,14 @@ from alphapulse_local.scaffold import write_function
 from alphapulse_local.testing import PlatformDidNotStart, RunningPlatform
 from tests.integration.local.small_repository import write_repository
 
-COMPONENTS = {"postgres", "redis-cache", "redis-broker", "broker-ingress", "broker-dispatcher"}
+COMPONENTS = {
+    "postgres",
+    "redis-cache",
+    "redis-broker",
+    "broker-ingress",
+    "broker-dispatcher",
+    "stripe-simulator",
+}
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
