@@ -3,6 +3,7 @@
 import email.utils
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -38,9 +39,11 @@ class Destination(_Manifest):
     uri: str | None = None
 
     def model_post_init(self, _context: object, /) -> None:
-        """Refuse a destination that names nothing."""
+        """Refuse a destination that names nothing, or nothing that can be reached."""
         if self.ref is None and not self.uri:
             raise ValueError("a destination needs ref or uri")
+        # Parsing finds out, the port only when it is asked for.
+        _ = urlsplit(self.uri or "").port
 
 
 class DeliverySpec(_Manifest):

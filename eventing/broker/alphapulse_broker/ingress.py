@@ -68,7 +68,8 @@ class Ingress:
             self._route(scope)
             await self._accept(scope, receive)
         except _Refused as refused:
-            self._metrics.refused.labels(str(refused.status.value)).inc()
+            if refused.status is not HTTPStatus.OK:
+                self._metrics.refused.labels(str(refused.status.value)).inc()
             await _answer(send, refused.status, refused.reason.encode(), refused.headers)
         else:
             self._metrics.accepted.inc()

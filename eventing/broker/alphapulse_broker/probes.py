@@ -7,6 +7,7 @@ from alphapulse_broker.durability import log_facts
 from alphapulse_broker.errors import LogUnavailable
 from alphapulse_broker.event_log import EventLog
 from alphapulse_broker.metrics import Metrics
+from alphapulse_broker.operations.names import leftovers
 from alphapulse_broker.table_agent import TableAgent
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -56,8 +57,13 @@ class Probes:
         if not self._agent.is_ready:
             return
         try:
-            for name in self._agent.table.names:
-                found = await self._log.survey(name)
+            table = self._agent.table
+            # Removed triggers too, as long as they have entries: those wait for an operator.
+            names = [*table.names, *await leftovers(self._log, table)]
+            surveys = [(name, await self._log.survey(name)) for name in names]
+            self._metrics.depth.clear()
+            self._metrics.oldest_seconds.clear()
+            for name, found in surveys:
                 for state in ("lag", "in_flight", "delayed", "parked"):
                     self._metrics.depth.labels(name, state).set(getattr(found, state))
                 self._metrics.oldest_seconds.labels(name).set(found.oldest_seconds)

@@ -88,24 +88,21 @@ class TableAgent:
 
     async def run(self) -> None:
         """Publish and follow until cancelled."""
-        reachable, waiting_said = True, -math.inf
+        problems = _Problems()
         while True:
             try:
                 self._reload_if_changed()
+            except InvalidManifest as error:
+                problems.met("table_refused", str(error))
+            try:
                 await self.refresh()
                 await self._check_durability()
-                reachable, waiting_said = True, -math.inf
+                problems.over("log_unavailable", "waiting_for_table")
             except LogUnavailable as error:
-                if reachable:
-                    _LOGGER.warning("log_unavailable", reason=str(error))
-                reachable = False
+                problems.met("log_unavailable", str(error))
             except NoTriggerTable as error:
-                # Once, and again now and then: whoever reads the log later must find it.
-                if time.monotonic() - waiting_said >= _SAY_AGAIN_SECONDS:
-                    _LOGGER.warning("waiting_for_table", reason=str(error))
-                    waiting_said = time.monotonic()
-            except InvalidManifest as error:
-                _LOGGER.error("table_refused", reason=str(error))  # noqa: TRY400 - the reason is the message
+                problems.over("log_unavailable")
+                problems.met("waiting_for_table", str(error))
             with contextlib.suppress(TimeoutError):
                 # Not wait_for, which before Python 3.12 may swallow a cancellation.
                 async with asyncio.timeout(self._settings.table_poll_seconds):
@@ -173,6 +170,23 @@ class TableAgent:
         self._table = table
         _LOGGER.info("table_in_force", revision=table.revision, triggers=len(table.triggers))
         self.on_change(table)
+
+
+class _Problems:
+    """Logs a problem when it appears or changes, and again now and then: a log is read from its end."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[str, float]] = {}
+
+    def met(self, event: str, reason: str) -> None:
+        before, at = self._said.get(event, ("", -math.inf))
+        if reason != before or time.monotonic() - at >= _SAY_AGAIN_SECONDS:
+            _LOGGER.warning(event, reason=reason)
+            self._said[event] = (reason, time.monotonic())
+
+    def over(self, *events: str) -> None:
+        for event in events:
+            self._said.pop(event, None)
 
 
 def _read(content: bytes) -> TriggerTable:

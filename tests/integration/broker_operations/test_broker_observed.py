@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
+from alphapulse_broker.keys import Keys
 from alphapulse_local.embedded.process import stop
 from tests.integration.broker.rig import Rig, answers, dead_letters_to, replies, trigger
 
@@ -74,3 +76,45 @@ async def test_status_tells_the_living_from_the_dead_and_forgets_who_took_leave(
     await asyncio.to_thread(stop, rig.processes["ingress"])
 
     assert alive() == {"dispatcher": False}
+
+
+async def test_16_removed_trigger_is_measured_as_long_as_it_has_entries(rig: Rig) -> None:
+    await rig.start(trigger("stays", types="t"), trigger("goes", types="bad"))
+    rig.sinks.behaviours["goes"] = answers(400)
+    await rig.send("b", event_type="bad")
+    await rig.until_empty("goes")
+
+    await rig.change(trigger("stays", types="t"))
+    removed = await metrics(rig, rig.dispatcher_port)
+    rig.run("trim", "--trigger", "goes", "--yes")
+    trimmed = await metrics(rig, rig.dispatcher_port)
+
+    assert removed["entries", "goes"] == 1
+    assert ("entries", "goes") not in trimmed
+    assert ("entries", "stays") in trimmed
+
+
+async def test_16_lasting_problem_is_said_once_and_holds_up_nothing_else(rig: Rig) -> None:
+    await rig.start(trigger("work", types="t"))
+    hidden = rig.triggers.with_name("hidden")
+    rig.triggers.rename(hidden)
+    await rig.until(lambda: "no directory of triggers" in rig.log("ingress").read_text())
+    published = await rig.get(rig.ingress_port, "/ready")
+    rig.launch("ingress", name="waits", BROKER_NAME="other", BROKER_TRIGGERS="", BROKER_PORT="0")
+    await rig.until(lambda: "waiting_for_table" in rig.log("waits").read_text())
+    # Signs of life come more seldom than looks at the table.
+    seen: set[float] = set()
+    with Redis.from_url(rig.redis.url) as client:
+        processes = Keys("alphapulse", "other").processes
+
+        def heartbeats() -> int:
+            seen.update(score for _, score in client.zrange(processes, 0, -1, withscores=True))
+            return len(seen)
+
+        await rig.until(lambda: heartbeats() >= 4)
+    hidden.rename(rig.triggers)
+    await rig.change(trigger("work", types="u"))
+
+    assert published[0] == 200
+    assert rig.log("ingress").read_text().count("no directory of triggers") == 1
+    assert rig.log("waits").read_text().count("waiting_for_table") == 1

@@ -311,3 +311,35 @@ async def test_export_never_overwrites_a_file(log: EventLog, command: Command, t
     assert "nothing unsaved was removed" in complaint
     assert export.read_text() == "precious"
     assert await ids(log) == ["one"]
+
+
+async def test_next_page_begins_after_the_last_entry_even_at_the_moment_asked_for(log: EventLog) -> None:
+    for number in range(3):
+        await park(log, "a", f"e{number}")
+    first = (await operations.dead_letters(log, limit=1)).entries[0]
+    wanted = Selection(since=first.parked_at)
+
+    page = await operations.dead_letters(log, wanted, limit=1)
+    rest = await operations.dead_letters(log, wanted, after=page.following)
+
+    assert [entry.event_id for entry in (*page.entries, *rest.entries)] == ["e0", "e1", "e2"]
+
+
+async def test_drain_ends_when_a_removed_trigger_has_nothing_left(log: EventLog) -> None:
+    await enqueue(log, "b", "late")
+    await log.publish(table("a"))
+    (entry,) = await log.read("b", consumer="test", count=1, block_seconds=1)
+    draining = asyncio.create_task(operations.drain(log, "b", deadline_seconds=10))
+    seen = asyncio.Event()
+    watching = asyncio.create_task(
+        operations.drain(log, "b", deadline_seconds=10, progress=lambda _: seen.set())
+    )
+    await seen.wait()
+    await log.complete("b", entry.id)
+
+    assert [(found.drained, found.lag.in_table) for found in (await draining, await watching)] == [
+        (True, False),
+        (True, False),
+    ]
+    with pytest.raises(UnknownTrigger):
+        await operations.drain(log, "b", deadline_seconds=1)

@@ -111,6 +111,8 @@ def test_revision_changes_with_content_and_not_with_order(triggers: Path) -> Non
         (manifest(filtr={}), r"trigger one: spec.filtr: Extra inputs"),
         (manifest("Bad_Name"), r"name: String should match"),
         (manifest(subscriber={}), r"needs ref or uri"),
+        (manifest(subscriber={"uri": "http://[x"}), r"trigger one: spec.subscriber: .*Invalid IPv6 URL"),
+        (manifest(subscriber={"uri": "http://x:99999"}), r"Port out of range"),
         (manifest(subscriber={"ref": {"kind": "Channel", "name": "c"}}), r"Input should be 'Service'"),
         (manifest(delivery={"backoffDelay": "1s"}), r"ISO 8601"),
         (

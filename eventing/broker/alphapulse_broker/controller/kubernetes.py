@@ -126,13 +126,14 @@ class KubernetesApi:
             raise ApiUnavailable(f"the API server refused {method} /{path}: {error}") from error
 
     async def _once(self, method: str, path: str, **options: Any) -> Any:
-        session = self._open()
         try:
+            session = self._open()
             async with session.request(method, f"{self._server}/{path}", **options) as response:
                 if response.status == HTTPStatus.OK:
                     return await response.json()
                 reason = await _reason(response)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            # ValueError: something in between answered, and not in JSON.
             raise ApiUnavailable(f"the API server did not answer: {type(error).__name__}") from error
         if response.status == HTTPStatus.NOT_FOUND:
             raise ObjectGone(reason)

@@ -110,8 +110,7 @@ def dependency(manifest: Manifest, referents: Referents) -> Finding:
 
 
 def _absolute(uri: str) -> Target:
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https") and parts.hostname:
+    if _is_url(uri):
         return Target(HOLDS, uri)
     return Target(false("URIInvalid", "A uri without a ref must be an absolute http or https URL."))
 
@@ -119,9 +118,25 @@ def _absolute(uri: str) -> Target:
 def _relative(uri: str, referent: Referent) -> Target:
     if not referent.address.holds:
         return Target(referent.address)
-    if urlsplit(uri).scheme:
+    try:
+        absolute = bool(urlsplit(uri).scheme)
+        joined = urljoin(referent.url, uri) if uri else referent.url
+    except ValueError as error:
+        return Target(false("URIInvalid", f"The uri {uri!r} is none: {error}."))
+    if absolute:
         return Target(false("URIInvalid", f"A uri beside a ref must be relative, was {uri!r}."))
-    return Target(HOLDS, urljoin(referent.url, uri) if uri else referent.url)
+    if not _is_url(joined):
+        return Target(false("URIInvalid", f"The address {joined!r} is no http or https URL."))
+    return Target(HOLDS, joined)
+
+
+def _is_url(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        # Parsing finds most faults, the port only when it is asked for.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _looked_up(reference: Reference, referents: Referents) -> Referent:

@@ -139,7 +139,8 @@ async def each(log: EventLog, selection: Selection, *, after: str | None = None)
             continue
         first, last = await _range(log, selection)
         if name == last_name and last_id:
-            first = max(first, f"({last_id}", key=_position)
+            # In this order: of two equal bounds the one that leaves out what was on the page before.
+            first = max(f"({last_id}", first, key=_position)
         while True:
             rows = await log.run_script("parked", [log.keys.parked(name)], [first, last, _PAGE])
             for entry_id, fields, size in rows:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from alphapulse_broker.event_log import EventLog
-from alphapulse_broker.operations.state import TriggerLag, lag
+from alphapulse_broker.operations.state import TriggerLag, lag, lag_of
 
 _POLL_SECONDS = 0.25
 
@@ -38,8 +38,10 @@ async def drain(
         Called whenever the figures were read.
     """
     started = time.monotonic()
+    (first,) = await lag(log, trigger=trigger)
     while True:
-        (row,) = await lag(log, trigger=trigger)
+        # Not `lag` again: a trigger that was removed, and is empty at last, is none any more.
+        row = await lag_of(log, trigger, in_table=first.in_table)
         progress(row)
         waited = time.monotonic() - started
         if not row.undelivered:

@@ -122,10 +122,11 @@ async def lag(log: EventLog, *, trigger: str | None = None) -> list[TriggerLag]:
     """Return how far behind each trigger is, those removed from the table with entries left included."""
     table = await table_in_force(log)
     names = [await known(log, trigger)] if trigger is not None else await all_names(log)
-    return list(await asyncio.gather(*(_lag(log, name, in_table=name in table.by_name) for name in names)))
+    return list(await asyncio.gather(*(lag_of(log, name, in_table=name in table.by_name) for name in names)))
 
 
-async def _lag(log: EventLog, name: str, *, in_table: bool) -> TriggerLag:
+async def lag_of(log: EventLog, name: str, *, in_table: bool) -> TriggerLag:
+    """Return how far behind a trigger is, whether there is one of that name or not."""
     found = await log.survey(name)
     return TriggerLag(
         trigger=name,
