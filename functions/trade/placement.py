@@ -22,6 +22,7 @@ from alphapulse.runtime.http import replay_of
 from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.trading import dispatch
 from alphapulse.trading.account import load_account
+from alphapulse.trading.credentials.records import require_usable, require_usable_now
 from alphapulse.trading.settlement import cash_currency, load_trade, lock_account, settle
 from alphapulse.trading.trades import Trade
 from alphapulse.trading.venues import Venues
@@ -73,8 +74,9 @@ async def place(scope: Scope, venues: Venues, request: OrderRequest, *, key: Key
     FunctionError
         A refusal of `functions.trade.refusals`; nothing was stored.
     """
-    venue = venues.account(request.exchange, scope.tenant_id)
     try:
+        await require_usable_now(scope, request.exchange)
+        venue = venues.account(request.exchange, scope.tenant_id)
         order = await admission.draft(venue, request)
     except FunctionError as refusal:
         # What was answered before stays the answer, whatever has become of symbol or price.
@@ -164,6 +166,8 @@ class Placement:
 
     async def _admit(self, work: TenantWork) -> Committed:
         await lock_account(work, self._venue.name)
+        # Again: a key that is being removed waits for this lock.
+        await require_usable(work, self._venue.name)
         account = await load_account(work.session, now=work.now)
         missing = account.exposed_symbols - self._quotes.keys()
         if missing and self._order.side is Side.BUY and self._quote_rounds < _MOST_QUOTE_ROUNDS:

@@ -136,6 +136,20 @@ async def require_usable(work: TenantWork, exchange: str) -> None:
         )
 
 
+async def require_usable_now(scope: Scope, exchange: str) -> None:
+    """Do as `require_usable` in a transaction of its own, which the paper exchange does not need.
+
+    Raises
+    ------
+    CredentialsFailed
+        As above.
+    """
+    if exchange == PAPER:
+        return
+    async with scope.transaction() as work:
+        await require_usable(work, exchange)
+
+
 async def secret_of(scope: Scope, credential: Credential) -> ApiKeys:
     """Return the key itself, in the version the row names.
 
