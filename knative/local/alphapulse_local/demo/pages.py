@@ -33,6 +33,11 @@ class Pages:
         """Show a new tenant."""
         self.note(f"{tenant['company']}: tier {tenant['tier']}, {tenant['status']}, id {tenant['id']}")
 
+    def provisioning(self, steps: Sequence[dict[str, Any]]) -> None:
+        """Show what was made for a new tenant."""
+        took = ", ".join(f"{step['step']} {step['milliseconds']} ms" for step in steps)
+        self.note(f"  provisioned: {took}")
+
     def market(self, ticker: dict[str, Any], candles: dict[str, Any]) -> None:
         """Show the market data that is traded on."""
         items = candles["items"]

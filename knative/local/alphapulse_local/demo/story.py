@@ -27,8 +27,9 @@ def tell(url: str, pages: Pages) -> None:
     try:
         pages.chapter("Two tenants sign up")
         for trader in (first, second):
-            trader.sign_up(tier="pro")
+            provisioned = trader.sign_up(tier="pro")
             pages.tenant(trader.tenant)
+            pages.provisioning(provisioned["steps"])
         symbol, interval = _choose(first, pages)
         pages.chapter(f"{first.company} asks for signals on {symbol}")
         run_id = _ask_for_signals(first, symbol, interval, pages)

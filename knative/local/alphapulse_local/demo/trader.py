@@ -9,6 +9,7 @@ import httpx
 
 _TIMEOUT_SECONDS = 60
 _POLL_SECONDS = 0.1
+_PROVISIONING_SECONDS = 130
 
 
 class DemoFailed(RuntimeError):
@@ -36,13 +37,28 @@ class Trader:
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False)
         self.tenant: dict[str, Any] = {}
 
-    def sign_up(self, *, tier: str) -> None:
-        """Sign up and log in."""
+    def sign_up(self, *, tier: str) -> dict[str, Any]:
+        """Sign up, log in, and return the steps of provisioning once the tenant is active.
+
+        Raises
+        ------
+        DemoFailed
+            Provisioning failed, or did not end in time.
+        """
         account = {"email": self.email, "password": self._password}
-        self.post("/auth/signup", {**account, "company": self.company, "tier": tier}, expect=202)
+        accepted = self.post("/auth/signup", {**account, "company": self.company, "tier": tier}, expect=202)
         tokens = self.post("/auth/login", account, expect=200)
         self._http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        provisioned = self.wait_for(
+            "login to active tenant",
+            accepted["status_url"],
+            lambda found: found["status"] in ("active", "failed"),
+            seconds=_PROVISIONING_SECONDS,
+        )
+        if provisioned["status"] != "active":
+            raise DemoFailed(f"{self.company} was not provisioned: {provisioned['reason']}")
         self.tenant = self.get("/tenants/me")
+        return provisioned
 
     def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Return the answer of a read.

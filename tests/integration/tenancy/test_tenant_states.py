@@ -1,0 +1,66 @@
+"""A tenant goes from state to state as the table says, and in no other way."""
+
+import datetime as dt
+import itertools
+
+import pytest
+
+from alphapulse.tenancy.platform_database import PlatformDatabase
+from alphapulse.tenancy.states import TRANSITIONS, TenantStatus, TransitionRefused, change_status
+from alphapulse.tenancy.tenant import TenantId
+from tests.conftest import TenantFactory
+
+NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+PAIRS = list(itertools.product(TenantStatus, repeat=2))
+
+
+def test_every_state_but_deleted_leads_somewhere_and_deleted_to_nothing() -> None:
+    ends = {status for status, following in TRANSITIONS.items() if not following}
+
+    assert set(TRANSITIONS) == set(TenantStatus)
+    assert ends == {TenantStatus.DELETED}
+
+
+@pytest.mark.parametrize(("origin", "to"), PAIRS, ids=[f"{origin}-to-{to}" for origin, to in PAIRS])
+async def test_a_transition_is_made_or_refused_as_the_table_says(
+    platform_database: PlatformDatabase, new_tenant: TenantFactory, origin: TenantStatus, to: TenantStatus
+) -> None:
+    tenant = await new_tenant(status=origin.value)
+
+    async with platform_database.session(tenant) as session:
+        try:
+            changed = await change_status(session, tenant, to, reason="why", now=NOW)
+            outcome = "changed" if changed else "already"
+        except TransitionRefused as refused:
+            assert (refused.status, refused.wanted) == (origin, to)
+            outcome = "refused"
+        found = await session.fetchval("SELECT status FROM tenants WHERE id = $1", tenant.value)
+
+    allowed = "changed" if to in TRANSITIONS[origin] else "already" if origin is to else "refused"
+    assert allowed == outcome
+    assert found == (to if outcome == "changed" else origin)
+
+
+async def test_the_moments_of_a_tenants_life_are_kept(
+    platform_database: PlatformDatabase, new_tenant: TenantFactory
+) -> None:
+    tenant = await new_tenant()
+
+    async with platform_database.session(tenant) as session:
+        for to in (TenantStatus.SUSPENDED, TenantStatus.CANCELLED, TenantStatus.DELETED):
+            await change_status(session, tenant, to, reason=f"became {to}", now=NOW)
+        row = await session.fetchrow(
+            "SELECT suspended_at, cancelled_at, deleted_at, status_reason FROM tenants WHERE id = $1",
+            tenant.value,
+        )
+
+    assert row is not None
+    assert tuple(row) == (NOW, NOW, NOW, "became deleted")
+
+
+async def test_an_unknown_tenant_has_no_state_to_change(platform_database: PlatformDatabase) -> None:
+    nobody = TenantId.new()
+
+    async with platform_database.session(nobody) as session:
+        with pytest.raises(TransitionRefused, match="no such tenant"):
+            await change_status(session, nobody, TenantStatus.ACTIVE, now=NOW)
