@@ -82,44 +82,58 @@ class VaultTransport:
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
 
     def _blocking(self, request: Request[Result], token: str | None, what: str) -> Result:
-        from hvac.exceptions import VaultError as HvacError  # noqa: PLC0415 - 190 ms, by the first request
-        from requests.exceptions import RequestException  # noqa: PLC0415 - as above
-
-        try:
-            return request(self._adapter(token))
-        except HvacError as error:
-            raise _translated(error, what) from error
-        except (RequestException, OSError) as error:
-            raise VaultUnavailable(f"Vault does not answer: {what} ({type(error).__name__})") from error
-        except (KeyError, TypeError, AttributeError) as error:
-            # A redirect, or a page of something that is not Vault.
-            raise VaultUnavailable(f"Vault's answer cannot be read: {what}") from error
-
-    def _adapter(self, token: str | None) -> "JSONAdapter":
-        from hvac.adapters import JSONAdapter  # noqa: PLC0415 - see the module's first lines
-
         # A requests session is not for several threads at once, so each thread keeps its own.
         session: Any = getattr(self._threads, "session", None)
         if session is None:
-            session = self._threads.session = self._new_session()
-        return JSONAdapter(
-            base_uri=self._server.address,
-            token=token,
-            session=session,
-            verify=session.verify,
-            timeout=(_CONNECT_TIMEOUT_SECONDS, _ANSWER_TIMEOUT_SECONDS),
-            namespace=self._server.namespace,
-            # A token never follows a redirect to another host.
-            allow_redirects=False,
-        )
+            session = self._threads.session = _new_session(self._server)
+        return _run(request, self._server, token, session, what)
 
-    def _new_session(self) -> Any:
-        import requests  # noqa: PLC0415 - see the module's first lines
 
-        session = requests.Session()
-        session.trust_env = False  # no proxy and no .netrc between a function and Vault
-        session.verify = str(self._server.ca_file) if self._server.ca_file is not None else True
-        return session
+def blocking(server: VaultServer, token: str, request: Request[Result], *, what: str) -> Result:
+    """Run `request` here and now; for commands, which have no event loop to spare.
+
+    Raises
+    ------
+    VaultUnavailable, VaultDenied, CasMismatch, VaultError
+        See `alphapulse.tenancy.vault.errors`.
+    """
+    with _new_session(server) as session:
+        return _run(request, server, token, session, what)
+
+
+def _run(request: Request[Result], server: VaultServer, token: str | None, session: Any, what: str) -> Result:
+    from hvac.adapters import JSONAdapter  # noqa: PLC0415 - 190 ms, by the first request in its thread
+    from hvac.exceptions import VaultError as HvacError  # noqa: PLC0415 - as above
+    from requests.exceptions import RequestException  # noqa: PLC0415 - as above
+
+    adapter = JSONAdapter(
+        base_uri=server.address,
+        token=token,
+        session=session,
+        verify=session.verify,
+        timeout=(_CONNECT_TIMEOUT_SECONDS, _ANSWER_TIMEOUT_SECONDS),
+        namespace=server.namespace,
+        # A token never follows a redirect to another host.
+        allow_redirects=False,
+    )
+    try:
+        return request(adapter)
+    except HvacError as error:
+        raise _translated(error, what) from error
+    except (RequestException, OSError) as error:
+        raise VaultUnavailable(f"Vault does not answer: {what} ({type(error).__name__})") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        # A redirect, or a page of something that is not Vault.
+        raise VaultUnavailable(f"Vault's answer cannot be read: {what}") from error
+
+
+def _new_session(server: VaultServer) -> Any:
+    import requests  # noqa: PLC0415 - see `_run`
+
+    session = requests.Session()
+    session.trust_env = False  # no proxy and no .netrc between a function and Vault
+    session.verify = str(server.ca_file) if server.ca_file is not None else True
+    return session
 
 
 def _translated(error: Any, what: str) -> VaultError:
