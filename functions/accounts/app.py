@@ -1,8 +1,6 @@
 """Routes of `accounts` and their wiring."""
 
-from typing import Annotated
-
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp
 
@@ -19,41 +17,53 @@ from alphapulse.runtime.http import (
     tenant_router,
 )
 from alphapulse.runtime.resources import NotConfigured, Resources
+from alphapulse.tenancy.signing_key_sources import FileKeys, VaultKeys
+from alphapulse.tenancy.signing_keys import KeyRing
 from alphapulse.tenancy.states import TenantStatus
-from alphapulse.tenancy.tokens import TokenSigner
-from functions.accounts import export, provisioning, removal, service
+from functions.accounts import (
+    api_keys,
+    audit_trail,
+    export,
+    login_routes,
+    password_changes,
+    provisioning,
+    removal,
+    service,
+    sessions,
+    totp,
+    users,
+)
 from functions.accounts.schemas import (
-    Credentials,
     DeleteTenant,
     DeletionAccepted,
     Provisioning,
-    RefreshRequest,
     SignUp,
     SignUpAccepted,
     TenantView,
-    Tokens,
 )
 
 public = public_router()
 tenant = tenant_router()
 
 
-async def _signer(request: Request) -> TokenSigner:
-    signer: TokenSigner = request.app.state.signer
-    return signer
-
-
-Signer = Annotated[TokenSigner, Depends(_signer)]
-
-
 def build(resources: Resources) -> ASGIApp:
-    """Build the function's app; the public keys come from its own signing key."""
-    key_file = resources.settings.token_signing_key_file
-    if key_file is None:
-        raise NotConfigured("TOKEN_SIGNING_KEY_FILE is not set")
-    signer = TokenSigner(key_file.read_bytes())
-    resources.use_keys(signer.jwks)
-    return http_app(resources, title="accounts", routers=[public, tenant], state={"signer": signer})
+    """Build the function's app; the public keys come from its own signing keys."""
+    keys = _signing_keys(resources)
+    resources.use_keys(keys.jwks)
+    routers = [
+        public,
+        login_routes.public,
+        password_changes.public,
+        # Before the routes of one tenant by its id, which `me` would be taken for.
+        users.router,
+        audit_trail.router,
+        tenant,
+        sessions.router,
+        password_changes.router,
+        api_keys.router,
+        totp.router,
+    ]
+    return http_app(resources, title="accounts", routers=routers, state={"keys": keys})
 
 
 @public.post("/auth/signup", status_code=202)
@@ -66,31 +76,6 @@ async def sign_up(body: SignUp, request: Request, resources: FunctionResources) 
         key=idempotency_key(request),
         fingerprint=fingerprint(request, body.model_dump_json(exclude={"password"}).encode()),
     )
-
-
-@public.post("/auth/login")
-async def log_in(body: Credentials, resources: FunctionResources, signer: Signer) -> Tokens:
-    """Exchange e-mail and password for tokens."""
-    return await service.log_in(resources, signer, body)
-
-
-@public.post("/auth/refresh")
-async def refresh(body: RefreshRequest, resources: FunctionResources, signer: Signer) -> Tokens:
-    """Exchange a refresh token for new tokens; each refresh token works once."""
-    return await service.refresh(resources, signer, body.refresh_token)
-
-
-@public.post("/auth/logout", status_code=204)
-async def log_out(body: RefreshRequest, resources: FunctionResources) -> Response:
-    """Revoke the login a refresh token belongs to."""
-    await service.log_out(resources, body.refresh_token)
-    return Response(status_code=204)
-
-
-@public.get("/.well-known/jwks.json")
-async def jwks(signer: Signer) -> dict[str, object]:
-    """Return the public keys that access tokens are verified with."""
-    return signer.jwks
 
 
 @tenant.get("/tenants/me")
@@ -123,3 +108,15 @@ async def export_everything(scope: TenantScope) -> StreamingResponse:
 async def delete_tenant(body: DeleteTenant, scope: TenantScope) -> DeletionAccepted:
     """Delete the tenant for good: at once read-only, then removed from all stores."""
     return await removal.delete(scope, body)
+
+
+def _signing_keys(resources: Resources) -> KeyRing:
+    settings = resources.settings
+    if settings.vault_addr is not None:
+        return KeyRing(VaultKeys(resources.platform_vault), clock=resources.clock)
+    if settings.token_signing_key_file is None:
+        raise NotConfigured("neither VAULT_ADDR nor TOKEN_SIGNING_KEY_FILE is set")
+    source = FileKeys(settings.token_signing_key_file)
+    keys = KeyRing(source, clock=resources.clock)
+    keys.use(source.load())  # a bad key is seen at once
+    return keys

@@ -43,6 +43,13 @@ async def verify_password(encoded: str | None, password: str) -> bool:
     return await _in_turn(lambda: _verify(encoded, password))
 
 
+async def rehashed(encoded: str, password: str) -> str | None:
+    """Return a new hash of a password that fits, if the old one was made with weaker parameters."""
+    if not _hasher().check_needs_rehash(encoded):
+        return None
+    return await hash_password(password)
+
+
 async def _in_turn(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_threads(), work)
 
