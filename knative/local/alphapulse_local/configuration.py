@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from alphapulse_local.manifests import FunctionManifest, ManifestError, Variable
+from alphapulse_local.manifests import FunctionManifest, ManifestError, Manifests, Variable
+
+SETTINGS = "alphapulse-config"
 
 # A laptop behind a proxy reaches the exchanges through these only.
 NETWORK_VARIABLES = (
@@ -39,6 +42,36 @@ class Configuration:
     secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
     secret_directories: Mapping[str, Path]
     process: Mapping[str, str]
+
+    @classmethod
+    def on_laptop(
+        cls,
+        manifests: Manifests,
+        *,
+        settings: Mapping[str, str],
+        secrets: Mapping[str, Mapping[str, str]],
+        secret_directories: Mapping[str, Path],
+        environment: Mapping[str, str],
+    ) -> Self:
+        """Return the cluster's configuration with the laptop's settings in place of the cluster's.
+
+        Parameters
+        ----------
+        settings
+            Replace those of the ConfigMap that every function reads.
+        environment
+            Of the platform; the network's settings are passed on.
+        """
+        network = {name: environment[name] for name in NETWORK_VARIABLES if name in environment}
+        return cls(
+            config_maps={
+                name: {**values, **(settings if name == SETTINGS else {})}
+                for name, values in manifests.config_maps.items()
+            },
+            secrets=secrets,
+            secret_directories=secret_directories,
+            process={"PYTHONUNBUFFERED": "1", "SHUTDOWN_SECONDS": "8", **network},
+        )
 
     def environment(self, manifest: FunctionManifest) -> dict[str, str]:
         """Return the environment of a function.

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -69,6 +70,16 @@ class Console:
                 ", ".join((*function["routes"], *function["triggers"])),
             )
         self._out.print(table)
+
+    def ready(self, url: str, *, seconds: float, logs: Path, notes: str) -> None:
+        """Say where the platform answers, what to do next, and what is not the real thing."""
+        self.note(
+            f"\nAlphaPulse answers on {url} (ready in {seconds:.1f} s)\n"
+            "  make demo     walks through sign-up, signals and a trade\n"
+            "  make status   shows this table again\n"
+            f"  make logs     follows {logs}\n"
+            "  Ctrl-C        stops everything; the data stay\n" + notes
+        )
 
     def _components(self, components: Mapping[str, Mapping[str, Any]]) -> None:
         table = self._table("component", "state", "pid", "restarts", "where")

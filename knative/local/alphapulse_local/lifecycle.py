@@ -15,7 +15,7 @@ from alphapulse_local import leftovers
 from alphapulse_local.backing import Backing, DatabaseAddresses
 from alphapulse_local.broker import Broker
 from alphapulse_local.children import Children
-from alphapulse_local.configuration import NETWORK_VARIABLES, Configuration
+from alphapulse_local.configuration import Configuration
 from alphapulse_local.console import Console
 from alphapulse_local.function import Function
 from alphapulse_local.gateway import Gateway
@@ -28,6 +28,7 @@ from alphapulse_local.schedules import ScheduleRunner
 from alphapulse_local.servers import Supervisor
 from alphapulse_local.stand_ins import StandIns
 from alphapulse_local.state import StateDirectory, new_signing_key
+from alphapulse_local.vault import Vault
 
 
 class Platform:
@@ -94,12 +95,15 @@ class Platform:
         backing = Backing(self._state, self._environment, processes=self._children, reporter=self._console)
         broker = self._broker = self._new_broker(backing)
         stand_ins = self._new_stand_ins()
-        self._supervisors = {**backing.supervisors, **broker.supervisors, **stand_ins.supervisors}
+        vault = self._new_vault()
+        parts = (backing, broker, stand_ins, vault)
+        self._supervisors = {name: one for part in parts for name, one in part.supervisors.items()}
         stack.push_async_callback(backing.stop)
         stack.push_async_callback(stand_ins.stop)
+        stack.push_async_callback(vault.stop)
         stack.push_async_callback(broker.stop)
-        addresses = await self._start_backing(backing, broker, stand_ins)
-        configuration = self._configuration(addresses, backing, broker, stand_ins)
+        addresses = await self._start_backing(backing, broker, stand_ins, vault)
+        configuration = self._configuration(addresses, backing, broker, stand_ins, vault)
         gateway = self._gateway(configuration, Proxy(session), stand_ins)
         stack.push_async_callback(self._stop_functions)
         await stack.enter_async_context(serving(internal, gateway.internal))
@@ -111,7 +115,7 @@ class Platform:
         schedules = ScheduleRunner(
             self._manifests.schedules, broker_url=broker.url, session=session, reporter=self._console
         )
-        await self._ready(stand_ins)
+        await self._ready(stand_ins.notes() + vault.notes())
         await stack.enter_async_context(_running(schedules.run(), self._console))
 
     def _new_broker(self, backing: Backing) -> Broker:
@@ -133,8 +137,18 @@ class Platform:
             reporter=self._console,
         )
 
+    def _new_vault(self) -> Vault:
+        return Vault(
+            self._options.root,
+            self._state,
+            self._environment,
+            manifests=self._manifests,
+            processes=self._children,
+            reporter=self._console,
+        )
+
     async def _start_backing(
-        self, backing: Backing, broker: Broker, stand_ins: StandIns
+        self, backing: Backing, broker: Broker, stand_ins: StandIns, vault: Vault
     ) -> DatabaseAddresses:
         async def log_and_broker() -> None:
             await backing.start_log()
@@ -147,6 +161,7 @@ class Platform:
                 self._step("cache", backing.start_cache()),
                 self._step("broker and its log", log_and_broker()),
                 self._step("mail and Stripe", stand_ins.start()),
+                self._step("secrets", vault.start()),
             )
         ]
         try:
@@ -166,7 +181,12 @@ class Platform:
         return result
 
     def _configuration(
-        self, addresses: DatabaseAddresses, backing: Backing, broker: Broker, stand_ins: StandIns
+        self,
+        addresses: DatabaseAddresses,
+        backing: Backing,
+        broker: Broker,
+        stand_ins: StandIns,
+        vault: Vault,
     ) -> Configuration:
         self._state.secret("token-signing-key/key.pem", make=new_signing_key)
         local = {
@@ -176,21 +196,22 @@ class Platform:
             "MARKET_DATA_DIR": str(self._options.market_data_dir or ""),
             "PROVIDER_DATA_DIR": str(self._options.provider_data_dir or ""),
             **stand_ins.settings(),
+            **vault.settings(),
         }
-        network = {name: self._environment[name] for name in NETWORK_VARIABLES if name in self._environment}
-        return Configuration(
-            config_maps={
-                name: {**values, **(local if name == "alphapulse-config" else {})}
-                for name, values in self._manifests.config_maps.items()
-            },
+        return Configuration.on_laptop(
+            self._manifests,
+            settings=local,
+            environment=self._environment,
             secrets={
                 "database-app": {"url": addresses.app},
                 "database-platform": {"url": addresses.platform},
                 "redis-cache": {"url": backing.redis_url},
                 **stand_ins.secrets(),
             },
-            secret_directories={"token-signing-key": self._state.secrets / "token-signing-key"},
-            process={"PYTHONUNBUFFERED": "1", "SHUTDOWN_SECONDS": "8", **network},
+            secret_directories={
+                "token-signing-key": self._state.secrets / "token-signing-key",
+                **vault.secret_directories(),
+            },
         )
 
     def _gateway(self, configuration: Configuration, proxy: Proxy, stand_ins: StandIns) -> Gateway:
@@ -221,18 +242,12 @@ class Platform:
     async def _stop_functions(self) -> None:
         await asyncio.gather(*(function.close() for function in self._functions.values()))
 
-    async def _ready(self, stand_ins: StandIns) -> None:
+    async def _ready(self, notes: str) -> None:
         self._state.announce({"pid": os.getpid(), "url": self._url, "internal_url": self._internal_url})
         document = await self.status()
         self._console.functions(document["functions"])
         seconds = time.monotonic() - self._began
-        self._console.note(
-            f"\nAlphaPulse answers on {self._url} (ready in {seconds:.1f} s)\n"
-            "  make demo     walks through sign-up, signals and a trade\n"
-            "  make status   shows this table again\n"
-            f"  make logs     follows {self._state.logs}\n"
-            "  Ctrl-C        stops everything; the data stay\n" + stand_ins.notes()
-        )
+        self._console.ready(self._url, seconds=seconds, logs=self._state.logs, notes=notes)
 
     async def status(self) -> dict[str, Any]:
         """Return what `status` shows."""

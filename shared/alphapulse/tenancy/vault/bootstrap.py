@@ -125,7 +125,7 @@ def _run(adapter: "JSONAdapter", wanted: list[Entry], options: argparse.Namespac
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m alphapulse.tenancy.vault.bootstrap",
-        description="Make Vault hold the mounts, policies and roles in the files. Idempotent; removes nothing.",
+        description="Make Vault hold the mounts, policies and roles in the files; repeat it at will.",
     )
     parser.add_argument("--files", type=Path, required=True, help="such as knative/platform/vault")
     parser.add_argument("--address", default=os.environ.get("VAULT_ADDR"), help="default: VAULT_ADDR")

@@ -24,6 +24,8 @@ class EmbeddedSecretStore:
         Told of every process as soon as it exists, so that none can be left over.
     """
 
+    name = "secret-store"
+
     def __init__(
         self,
         directory: Path,
@@ -63,9 +65,7 @@ class EmbeddedSecretStore:
         )
         if self.on_spawn is not None:
             self.on_spawn(self.process)
-        wait_until(
-            self._answers, self.process, log=self.log, name="secret-store", timeout_seconds=timeout_seconds
-        )
+        wait_until(self._answers, self.process, log=self.log, name=self.name, timeout_seconds=timeout_seconds)
 
     def stop(self) -> None:
         """Stop it; its data stay."""
