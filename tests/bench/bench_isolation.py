@@ -81,8 +81,8 @@ class Case:
 
     @property
     def memory_mb(self) -> float:
-        """Most memory beside the bad trigger, above the most without it."""
-        return max(self.beside.memory_mb) - max(self.alone.memory_mb)
+        """Most memory in any window, above that of the first, before the bad subscriber."""
+        return max(*self.alone.memory_mb, *self.beside.memory_mb) - self.alone.memory_mb[0]
 
 
 async def interleaved(name: str, bed: IsolationBed, pairs: int) -> Case:
