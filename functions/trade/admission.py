@@ -110,8 +110,11 @@ def check_account(
 
     Raises
     ------
+    NotPermitted
+        The tenant is not active.
     RiskLimitExceeded, PriceStale, PriceUnavailable, InsufficientPosition, InsufficientBalance
     """
+    account.require_active()
     limits = account.limits or default_limits(max_leverage=LIMITS[tier].max_leverage)
     value = account.value(quotes, now=now, price_max_age=dt.timedelta(seconds=limits.price_max_age_seconds))
     exposure = Exposure(

@@ -22,6 +22,7 @@ SCHEMAS = ROOT.parent / SCHEMA_DIRECTORY
 SECRET_HOLDERS = {
     "database-platform": {
         "accounts",
+        "cache-reconcile",
         "consensus",
         "market-data",
         "order-sync",
@@ -130,6 +131,7 @@ def test_other_paths_lead_nowhere(path: str) -> None:
         ({"type": "com.alphapulse.market.refresh.requested.v1"}, {"market-data"}),
         ({"type": "dev.knative.sources.ping", "schedule": "market-refresh"}, {"market-data"}),
         ({"type": "dev.knative.sources.ping", "schedule": "outbox-sweep"}, {"outbox-relay"}),
+        ({"type": "dev.knative.sources.ping", "schedule": "cache-reconcile"}, {"cache-reconcile"}),
         ({"type": "dev.knative.sources.ping", "schedule": "order-sync"}, {"order-sync"}),
         ({"type": "dev.knative.sources.ping", "schedule": "consensus-sweep"}, {"consensus"}),
     ],

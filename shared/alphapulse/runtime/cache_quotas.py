@@ -44,7 +44,7 @@ class CacheQuotas:
 
     async def _learn(self, tenant_id: TenantId) -> None:
         try:
-            await self._resources.facts.limits(tenant_id)
+            await self._resources.facts.tenant(tenant_id)
         finally:
             self._asking.discard(tenant_id)
 

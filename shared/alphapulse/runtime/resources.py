@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from alphapulse.data.errors import DatabaseError
 from alphapulse.events.publish import Publisher
 from alphapulse.runtime.cache_quotas import CacheQuotas
 from alphapulse.runtime.settings import Secret, Settings
+from alphapulse.tenancy import call_backlog
 from alphapulse.tenancy.api_keys import ApiKeys
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.database import Database
@@ -232,11 +234,20 @@ class Resources:
         """Finish background work, then close what was opened."""
         await self.background.drain()
         if "limiter" in self.__dict__:
-            await self.limiter.close()
+            await self._hand_in_calls()
         opened = ("database", "platform", "cache", "keyspace", "publisher", "vault", "billing", "exchanges")
         for name in opened:
             if name in self.__dict__:
                 await self.__dict__[name].close()
+
+    async def _hand_in_calls(self) -> None:
+        left = await self.limiter.close()
+        if not left:
+            return
+        try:
+            await call_backlog.keep(self.database, left)
+        except DatabaseError:
+            logger.exception("calls_not_counted", calls=sum(left.values()), tenants=len(left))
 
     def _secret(self, name: str) -> Secret:
         value: Secret | None = getattr(self.settings, name)

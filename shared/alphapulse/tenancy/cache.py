@@ -7,7 +7,7 @@ for a short while not tried again, so that a request does not wait for a dead se
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -114,6 +114,20 @@ class CacheConnection:
             return await evaluate(self._opened(), script, keys, arguments)
         except RedisFailed as failure:
             raise self._failed(failure, script.name) from failure
+
+    async def keys(self, pattern: str) -> AsyncIterator[str]:
+        """Walk the names of all keys that match a pattern; for the platform's own upkeep.
+
+        Raises
+        ------
+        CacheUnavailable
+            Redis does not answer.
+        """
+        try:
+            async for name in self._opened().keys(pattern):
+                yield name
+        except RedisFailed as failure:
+            raise self._failed(failure, "SCAN") from failure
 
     def _opened(self) -> RedisClient:
         if self._client is None:

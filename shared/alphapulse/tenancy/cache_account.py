@@ -117,12 +117,17 @@ class CacheAccount:
         logger.info("cache_trimmed", tenant_id=str(self._tenant_id), removed=removed, used=used)
         return removed
 
-    async def reconcile(self, names: Sequence[str], *, quota: CacheQuota) -> Recount:
-        """Make the account of `names` agree with what is there, then the counter with the account."""
+    async def check(self, names: Sequence[str]) -> int:
+        """Make the account of `names` agree with what is there; return how many were wrong."""
         wrong = 0
         for start in range(0, len(names), _CHECKED_AT_ONCE):
             part = names[start : start + _CHECKED_AT_ONCE]
             wrong += await self._evaluate(_CHECK, self._books, (self.prefix, *part))
+        return wrong
+
+    async def reconcile(self, names: Sequence[str], *, quota: CacheQuota) -> Recount:
+        """Make the account of `names` agree with what is there, then the counter with the account."""
+        wrong = await self.check(names)
         keys = (self.usage_key, self.sizes_key, self.alerted_key)
         used, before = await self._evaluate(_RECOUNT, keys, (quota.alert_at,))
         if used > quota.bytes:

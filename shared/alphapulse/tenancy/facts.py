@@ -13,15 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
-
 from alphapulse.data import queries
 from alphapulse.data.errors import DatabaseUnavailable
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.states import TenantStatus
 from alphapulse.tenancy.tenant import TenantId
-from alphapulse.tenancy.tiers import LIMITS, InvalidOverride, TierLimits, limits_of
+from alphapulse.tenancy.tiers import TierLimits, limits_in_force
 
 #: Counted from before the question, and a little less than the second that is promised.
 FRESH_SECONDS: Final = 0.9
@@ -31,8 +29,6 @@ _LIMITS_SECONDS: Final = 60.0
 _KEPT: Final = 10_000
 
 _sql = queries.load(__file__, "facts.sql")
-
-logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +54,15 @@ class PrincipalFacts:
     limits: TierLimits
     role: Role | None
     live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantFacts:
+    """What is true of a tenant: its state, its tier, and the tier's limits with what was agreed."""
+
+    status: TenantStatus
+    tier: Tier
+    limits: TierLimits
 
 
 class FactsCache:
@@ -97,8 +102,10 @@ class FactsCache:
                 return known[1]
             raise
 
-    async def limits(self, tenant_id: TenantId) -> TierLimits:
-        """Return the limits of a tenant as they are now; those of the smallest tier if there is none.
+    async def tenant(self, tenant_id: TenantId) -> TenantFacts | None:
+        """Return what is true of a tenant now; None when there is none.
+
+        For what is begun without a request: a schedule asks it before it begins new work.
 
         Raises
         ------
@@ -108,8 +115,12 @@ class FactsCache:
         async with self._database.tenant(tenant_id) as session:
             row = await _sql.tenant_facts(session, tenant_id=tenant_id.value)
         if row is None:
-            return LIMITS[Tier.STARTER]
-        return self._keep_limits(tenant_id, row)
+            return None
+        return TenantFacts(
+            status=TenantStatus(row["status"]),
+            tier=Tier(row["tier"]),
+            limits=self._keep_limits(tenant_id, row),
+        )
 
     def known_limits(self, tenant_id: TenantId) -> tuple[TierLimits | None, bool]:
         """Return a tenant's limits as they were read last, and whether they should be read again."""
@@ -149,29 +160,22 @@ class FactsCache:
                 row = await _sql.api_key_facts(
                     session, tenant_id=tenant_id.value, api_key_id=api_key_id, now=self._clock()
                 )
-        facts = None if row is None else self._facts(tenant_id, row)
+        facts = None
+        if row is not None:
+            facts = PrincipalFacts(
+                tenant_status=TenantStatus(row["status"]),
+                tier=Tier(row["tier"]),
+                limits=self._keep_limits(tenant_id, row),
+                role=None if row["role"] is None else Role(row["role"]),
+                live=bool(row["live"]),
+            )
         if len(self._known) >= _KEPT:
             self._forget(older_than=asked_at - STALE_SECONDS)
         self._known[key] = (asked_at, facts)
         return facts
 
-    def _facts(self, tenant_id: TenantId, row: Mapping[str, Any]) -> PrincipalFacts:
-        return PrincipalFacts(
-            tenant_status=TenantStatus(row["status"]),
-            tier=Tier(row["tier"]),
-            limits=self._keep_limits(tenant_id, row),
-            role=None if row["role"] is None else Role(row["role"]),
-            live=bool(row["live"]),
-        )
-
     def _keep_limits(self, tenant_id: TenantId, row: Mapping[str, Any]) -> TierLimits:
-        tier = Tier(row["tier"])
-        try:
-            limits = limits_of(tier, row["limit_overrides"] or {})
-        except InvalidOverride as error:
-            # An operator's mistake in one tenant's settings is no reason to turn the tenant away.
-            logger.warning("limit_override_ignored", tenant_id=str(tenant_id), reason=str(error))
-            limits = LIMITS[tier]
+        limits = limits_in_force(Tier(row["tier"]), row["limit_overrides"])
         if len(self._limits) >= _KEPT:
             self._limits.clear()
         self._limits[tenant_id] = (time.monotonic(), limits)

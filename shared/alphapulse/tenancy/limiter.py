@@ -7,10 +7,8 @@ requests it let through.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-
-import structlog
 
 from alphapulse.tenancy.cache import CacheConnection, CacheUnavailable
 from alphapulse.tenancy.redis_client import Script
@@ -25,12 +23,21 @@ _KEPT: Final = 20_000
 _LAST_TRIES: Final = 3
 _LAST_PAUSE_SECONDS: Final = 1.1
 
-logger: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 
 def tenant_key(tenant_id: TenantId) -> str:
     """Return the name of a tenant's counts."""
     return f"meta:tenant:{{{tenant_id}}}:requests"
+
+
+def tenant_of(key: str) -> TenantId:
+    """Return whose counts a name is of.
+
+    Raises
+    ------
+    ValueError
+        It is not the name of a tenant's counts.
+    """
+    return TenantId.parse(key.partition("{")[2].partition("}")[0])
 
 
 def tenant_allowance(tenant_id: TenantId, limits: TierLimits, *, daily: bool = True) -> Allowance:
@@ -94,6 +101,16 @@ class RateLimiter:
         known = int(count) if found_day is not None and int(found_day) == day else 0
         return known + self._late.get((key, day), 0)
 
+    async def count(self, tenant_id: TenantId, day: int, calls: int) -> None:
+        """Add calls of a day (days since 1970) that Redis does not know of.
+
+        Raises
+        ------
+        CacheUnavailable
+            Redis does not answer.
+        """
+        await self._cache.evaluate(_COUNT_CALLS, (tenant_key(tenant_id),), (day, calls))
+
     async def hand_in(self) -> bool:
         """Tell Redis what it does not know of; return whether nothing is left.
 
@@ -113,13 +130,20 @@ class RateLimiter:
                 return False
         return True
 
-    async def close(self) -> None:
-        """Hand in what is left; a Redis that is away is waited for a few seconds."""
-        for _ in range(_LAST_TRIES):
+    async def close(self) -> Mapping[tuple[TenantId, int], int]:
+        """Hand in what is left; a Redis that is away is waited for a few seconds.
+
+        Returns
+        -------
+        mapping
+            Calls by tenant and day (days since 1970) that could not be handed in.
+        """
+        for attempt in range(_LAST_TRIES):
+            if attempt:
+                await asyncio.sleep(_LAST_PAUSE_SECONDS)
             if await self.hand_in():
-                return
-            await asyncio.sleep(_LAST_PAUSE_SECONDS)
-        logger.error("calls_not_counted", calls=sum(self._late.values()), tenants=len(self._late))
+                return {}
+        return {(tenant_of(key), day): calls for (key, day), calls in self._late.items()}
 
     async def _take(self, allowances: Sequence[Allowance]) -> Verdict:
         if len(allowances) > 1 and not self._cache.one_node:

@@ -6,7 +6,7 @@ long as Redis does, and every request of every function would pay for it.
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ Argument = str | bytes | int | float
 _CLUSTER = "+cluster"
 _CONNECT_TIMEOUT_SECONDS = 0.25
 _ANSWER_TIMEOUT_SECONDS = 0.5
+_SCANNED_AT_ONCE = 1_000
 
 
 class RedisFailed(Exception):
@@ -69,6 +70,15 @@ class RedisClient(Protocol):
         ------
         RedisFailed
             There is none, or it is an error.
+        """
+
+    def keys(self, pattern: str) -> AsyncIterator[str]:
+        """Walk the names of all keys that match a pattern; one may come twice.
+
+        Raises
+        ------
+        RedisFailed
+            Redis did not answer.
         """
 
     async def close(self) -> None:
@@ -143,6 +153,16 @@ class _OneServer:
         except (RedisError, OSError, TimeoutError) as error:
             raise RedisFailed(type(error).__name__, lost=True) from error
 
+    async def keys(self, pattern: str) -> AsyncIterator[str]:
+        cursor = 0
+        while True:
+            answer = await self.run("SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED_AT_ONCE)
+            cursor = int(answer[0])
+            for name in answer[1]:
+                yield name.decode()
+            if cursor == 0:
+                return
+
     async def close(self) -> None:
         while self._idle:
             await self._idle.pop().disconnect()
@@ -188,8 +208,31 @@ class _Cluster:
         self._client: redis.RedisCluster | None = None
 
     async def run(self, *command: Argument) -> Any:
+        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415 - as in `_OneServer`
+
+        try:
+            return await self._opened().execute_command(*command)
+        except ResponseError as error:
+            raise RedisFailed(f"{type(error).__name__}: {error}", lost=False) from error
+        except (RedisError, OSError, TimeoutError) as error:
+            raise RedisFailed(type(error).__name__, lost=True) from error
+
+    async def keys(self, pattern: str) -> AsyncIterator[str]:
+        from redis.exceptions import RedisError  # noqa: PLC0415 - as in `_OneServer`
+
+        try:
+            async for name in self._opened().scan_iter(match=pattern, count=_SCANNED_AT_ONCE):
+                yield name.decode()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise RedisFailed(type(error).__name__, lost=True) from error
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _opened(self) -> "redis.RedisCluster":
         import redis.asyncio as redis  # noqa: PLC0415 - as in `_OneServer`
-        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
 
         if self._client is None:
             self._client = redis.RedisCluster.from_url(
@@ -198,14 +241,4 @@ class _Cluster:
                 socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
                 socket_timeout=_ANSWER_TIMEOUT_SECONDS,
             )
-        try:
-            return await self._client.execute_command(*command)
-        except ResponseError as error:
-            raise RedisFailed(f"{type(error).__name__}: {error}", lost=False) from error
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RedisFailed(type(error).__name__, lost=True) from error
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        return self._client

@@ -5,7 +5,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+import structlog
+
 from alphapulse.tenancy.principal import Tier
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MEBIBYTE = 1024 * 1024
 _TRIM_PCT = 90
@@ -73,7 +77,7 @@ LIMITS = {
 }
 
 _UNLIMITABLE: Final = frozenset({"open_positions", "api_calls_per_day"})
-_COUNTS: Final = _UNLIMITABLE | {"agents", "requests_per_minute", "cache_bytes"}
+_COUNTS: Final = _UNLIMITABLE | {"requests_per_minute", "cache_bytes"}
 
 
 class InvalidOverride(ValueError):
@@ -98,6 +102,18 @@ def limits_of(tier: Tier, overrides: Mapping[str, Any]) -> TierLimits:
         return LIMITS[tier]
     own: dict[str, Any] = {name: _override(name, value) for name, value in overrides.items()}
     return replace(LIMITS[tier], **own)
+
+
+def limits_in_force(tier: Tier, overrides: Mapping[str, Any] | None) -> TierLimits:
+    """Return `limits_of`, or the tier's own when the stored overrides cannot be read.
+
+    An operator's mistake in one tenant's settings is no reason to turn the tenant away.
+    """
+    try:
+        return limits_of(tier, overrides or {})
+    except InvalidOverride as error:
+        logger.warning("limit_override_ignored", tier=tier.value, reason=str(error))
+        return LIMITS[tier]
 
 
 def _override(name: str, value: Any) -> int | Decimal | None:

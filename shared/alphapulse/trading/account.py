@@ -15,8 +15,10 @@ from alphapulse.domain.performance import PortfolioValue, value_portfolio
 from alphapulse.domain.positions import Position
 from alphapulse.domain.pretrade import OpenOrder
 from alphapulse.domain.quotes import PriceQuote
+from alphapulse.runtime.errors import NotPermitted
 from alphapulse.tenancy.principal import Tier
-from alphapulse.tenancy.tiers import LIMITS
+from alphapulse.tenancy.states import TenantStatus
+from alphapulse.tenancy.tiers import limits_in_force
 
 sql = queries.load(__file__)
 
@@ -46,7 +48,9 @@ class Account:
     peak_equity : Decimal or None
         Highest equity so far.
     limits : RiskLimits or None
-        None when the tenant has none stored.
+        As bounded by what the tier allows now; None when the tenant has none stored.
+    tenant_status : TenantStatus or None
+        None when there is no such tenant.
     """
 
     positions: Sequence[Position]
@@ -56,6 +60,27 @@ class Account:
     day_start_equity: Decimal | None
     peak_equity: Decimal | None
     limits: RiskLimits | None
+    tenant_status: TenantStatus | None
+
+    def require_active(self) -> None:
+        """Refuse a new order unless its tenant is active at this moment.
+
+        Asked in the transaction that commits the order, by whatever places it: a request was admitted a
+        moment ago, and an event perhaps long after its cause.
+
+        Raises
+        ------
+        NotPermitted
+            `tenant_suspended`, `tenant_cancelled` or `tenant_not_active`.
+        """
+        status = self.tenant_status
+        if status is not TenantStatus.ACTIVE:
+            known = status in (TenantStatus.SUSPENDED, TenantStatus.CANCELLED)
+            raise NotPermitted(
+                f"the tenant is {status or 'gone'} and cannot place orders",
+                code=f"tenant_{status}" if known else "tenant_not_active",
+                extra={"tenant_status": status},
+            )
 
     @property
     def held(self) -> Mapping[str, Decimal]:
@@ -120,6 +145,7 @@ async def load_account(session: Session, *, now: dt.datetime) -> Account:
         day_start_equity=row["day_start_equity"],
         peak_equity=row["peak_equity"],
         limits=_limits(row),
+        tenant_status=None if row["tenant_status"] is None else TenantStatus(row["tenant_status"]),
     )
 
 
@@ -139,18 +165,19 @@ def _last_known(records: Sequence[Sequence[Any]]) -> Mapping[str, PriceQuote]:
 def _limits(row: Mapping[str, Any]) -> RiskLimits | None:
     if row["max_position_pct"] is None or row["tier"] is None:
         return None
+    included = limits_in_force(Tier(row["tier"]), row["limit_overrides"])
     return RiskLimits(
         max_position_pct=row["max_position_pct"],
-        max_leverage=row["max_leverage"],
+        # What was set in a higher tier does not outlive it.
+        max_leverage=min(row["max_leverage"], included.max_leverage),
         daily_loss_pct=row["daily_loss_pct"],
         max_drawdown_pct=row["max_drawdown_pct"],
         var_warning_pct=row["var_warning_pct"],
         price_max_age_seconds=row["price_max_age_seconds"],
-        max_open_positions=_open_positions(row),
+        max_open_positions=_lower(row["max_open_positions"], included.open_positions),
     )
 
 
-def _open_positions(row: Mapping[str, Any]) -> int | None:
-    """Return the tenant's own bound, else what its tier includes; None is unlimited."""
-    own: int | None = row["max_open_positions"]
-    return LIMITS[Tier(row["tier"])].open_positions if own is None else own
+def _lower(*bounds: int | None) -> int | None:
+    """Return the lowest bound; None is unlimited."""
+    return min((bound for bound in bounds if bound is not None), default=None)

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
+from tests.conftest import TenantFactory
 from tests.function.conftest import Broker, Clock, Functions
 from tests.stored_candles import list_instrument
 
@@ -349,7 +350,7 @@ class TestConfig:
         assert problem(await api.post("/agents/config", json=body)) == (422, "validation_failed")
 
     async def test_more_agents_than_the_tier_includes_are_refused(
-        self, api: httpx.AsyncClient, functions: Functions, tenant: TenantId
+        self, api: httpx.AsyncClient, functions: Functions, new_tenant: TenantFactory
     ) -> None:
         body = {"agents": [{"agent": "value", "enabled": True}]}
 
@@ -360,7 +361,7 @@ class TestConfig:
         assert answer.json()["upgrade_url"] == "/subscription/upgrade"
         swap = {"agents": [*body["agents"], {"agent": "sentiment", "enabled": False}]}
         assert (await api.post("/agents/config", json=swap)).status_code == 200
-        pro = functions.caller("agents", tenant, tier="pro")
+        pro = functions.caller("agents", await new_tenant(tier="pro"))
         assert (await pro.get("/agents/config")).json()["agents_limit"] == 6
 
     async def test_changes_at_once_get_versions_of_their_own(self, api: httpx.AsyncClient) -> None:

@@ -35,6 +35,7 @@ _BY_TYPE: dict[str, Any] = {
     "jsonb": "{}",
     "bytea": b"1" * 32,
     "text[]": ["BTC-USD"],
+    "date": _NOW.date(),
     "timestamp with time zone": _NOW,
 }
 # Columns with a default or allowing null that another column's check asks for.

@@ -328,6 +328,7 @@ async def test_the_platform_without_a_tenant_sees_the_registry_and_no_business(p
         in {
             "agent_runs",
             "api_keys",
+            "call_backlog",
             "outbox",
             "provisioning_runs",
             "provisioning_steps",

@@ -14,16 +14,15 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from uuid_utils.compat import uuid7
 
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.domain.orders import client_order_id
 from alphapulse.tenancy.database import Database
-from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tokens import TokenSigner
 from alphapulse_local.embedded.process import free_port, log_tail, stop
 from alphapulse_local.embedded.redis import EmbeddedRedis
+from tests.logins import login_of
 from tests.processes import ROOT, minimal_environment
 
 KEY = "order-1"
@@ -117,11 +116,8 @@ async def trade_process(
     (prices / "BTC-USDT_1m.csv").write_text(
         "timestamp,open,high,low,close,volume\n2024-01-01T00:00:00Z,50000,50000,50000,50000,1\n"
     )
-    principal = Principal(
-        tenant_id=tenant, user_id=uuid7(), role=Role.OWNER, tier=Tier.STARTER, session_id=uuid7()
-    )
     now = dt.datetime.now(dt.UTC)
-    token = TokenSigner(signing_key).sign(principal, now=now, lifetime=dt.timedelta(hours=1))
+    token = TokenSigner(signing_key).sign(login_of(tenant), now=now, lifetime=dt.timedelta(hours=1))
     environment = {
         "FUNCTION": "trade",
         "HOST": "127.0.0.1",

@@ -1,0 +1,1 @@
+"""Keeps the counts of tenants in the cache true."""

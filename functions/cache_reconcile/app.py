@@ -1,0 +1,20 @@
+"""The schedule of `cache_reconcile` and its wiring."""
+
+from starlette.types import ASGIApp
+
+from alphapulse.events import Event
+from alphapulse.runtime.events import EventHandlers, event_app
+from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.trace import Trace
+from functions.cache_reconcile import service
+
+
+def build(resources: Resources) -> ASGIApp:
+    """Build the function's app."""
+    return event_app(
+        resources, EventHandlers(consumer="cache-reconcile", schedules={"cache-reconcile": _on_schedule})
+    )
+
+
+async def _on_schedule(_event: Event, resources: Resources, _trace: Trace) -> None:
+    await service.reconcile(resources)
