@@ -35,6 +35,8 @@ SECRET_HOLDERS = {
         "provision-vault",
         "provision-verify",
     },
+    "smtp": {"notify"},
+    "stripe": {"provision-billing", "provision-compensate", "provision-verify"},
     "token-signing-key": {"accounts"},
 }
 

@@ -78,7 +78,8 @@ class Mailer:
     clock
         Aware UTC now.
     timeout_seconds
-        For each step of the conversation; a whole mail gets three times as much.
+        For each step of the conversation; a whole mail, waiting for its turn included, gets three times
+        as much.
     tls
         Trust for the server's certificate; the system's when not given.
 
@@ -118,7 +119,7 @@ class Mailer:
 
         message = self._message(mail)
         try:
-            async with self._places, asyncio.timeout(3 * self._timeout):
+            async with asyncio.timeout(3 * self._timeout), self._places:
                 await self._deliver(message, mail.to)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise _mapped(error) from error
