@@ -115,7 +115,7 @@ class BrowserLogin(BaseModel):
 
 
 class TenantView(BaseModel):
-    """A tenant."""
+    """A tenant; a use that cannot be told at the moment is null."""
 
     id: uuid.UUID
     company: str
@@ -123,7 +123,7 @@ class TenantView(BaseModel):
     status: TenantStatus
     created_at: dt.datetime
     limits: dict[str, int | str | None]
-    usage: dict[str, int]
+    usage: dict[str, int | None]
 
 
 class FailedAttempt(BaseModel):

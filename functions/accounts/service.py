@@ -4,7 +4,7 @@ from alphapulse.data import queries
 from alphapulse.runtime.errors import NotFound
 from alphapulse.runtime.work import TenantWork
 from alphapulse.tenancy.principal import Tier
-from alphapulse.tenancy.tiers import LIMITS
+from alphapulse.tenancy.tiers import limits_in_force
 from functions.accounts.schemas import TenantView
 
 sql = queries.load(__file__)
@@ -15,7 +15,8 @@ async def tenant_view(work: TenantWork) -> TenantView:
     row = await sql.tenant(work.session, tenant_id=work.tenant_id.value)
     if row is None:
         raise NotFound("there is no such tenant")
-    limits = LIMITS[Tier(row["tier"])]
+    limits = limits_in_force(Tier(row["tier"]), row["limit_overrides"])
+    resources = work.scope.resources
     return TenantView(
         id=row["id"],
         company=row["company"],
@@ -30,5 +31,9 @@ async def tenant_view(work: TenantWork) -> TenantView:
             "cache_bytes": limits.cache_bytes,
             "max_leverage": str(limits.max_leverage),
         },
-        usage={"open_positions": row["open_positions"]},
+        usage={
+            "open_positions": row["open_positions"],
+            "api_calls_today": await resources.limiter.calls_today(work.tenant_id),
+            "cache_bytes": await work.scope.cache.used_bytes(),
+        },
     )

@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request, Response
 from starlette.types import ASGIApp
 
 from alphapulse.domain.orders import OrderStatus
+from alphapulse.runtime.admission import open_when
 from alphapulse.runtime.http import (
     TenantScope,
     Work,
@@ -15,6 +16,7 @@ from alphapulse.runtime.http import (
     tenant_router,
 )
 from alphapulse.runtime.resources import Resources
+from alphapulse.tenancy.states import TenantStatus
 from alphapulse.trading.settlement import load_trade
 from alphapulse.trading.venues import Venues
 from functions.trade import cancellation, listing, placement
@@ -71,6 +73,7 @@ async def trade(trade_id: str, work: Work) -> dict[str, Any]:
 
 
 @steps.delete("/trades/{trade_id}", response_model=TradeView)
+@open_when(TenantStatus.SUSPENDED)
 async def cancel(trade_id: str, scope: TenantScope, venues: Exchanges, key: RequestKey) -> Response:
     """Cancel an order."""
     id_ = listing.trade_id_of(trade_id)
@@ -82,6 +85,7 @@ async def cancel(trade_id: str, scope: TenantScope, venues: Exchanges, key: Requ
 
 
 @steps.post("/trades/cancel-all", response_model=Cancellations)
+@open_when(TenantStatus.SUSPENDED)
 async def cancel_all(
     scope: TenantScope, venues: Exchanges, key: RequestKey, symbol: SymbolFilter = None
 ) -> Response:
