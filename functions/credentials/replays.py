@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Self
 
 import orjson
+import structlog
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from alphapulse.data import idempotency
-from alphapulse.runtime.errors import FunctionError, Invalid
+from alphapulse.data.errors import DatabaseUnavailable
+from alphapulse.runtime.errors import Invalid
 from alphapulse.runtime.http import fingerprint, idempotency_key, replay_of
 from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.tenancy.vault.errors import VaultError
@@ -30,6 +32,8 @@ from functions.credentials.schemas import NewKeys
 _LEASE = dt.timedelta(seconds=30)
 _WAIT_SECONDS = 10.0
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,15 @@ class Replays:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Whatever a refused request has done is undone or harmless: it may be sent again at once.
-        if self._key is not None and self.first_answer is None and isinstance(error, FunctionError):
+        if self._key is None or self.first_answer is not None or not isinstance(error, Exception):
+            return
+        # What a request did is committed together with its answer, which stays; a claim without an
+        # answer stands for nothing that was done, so the request may be sent again at once.
+        try:
             async with self._scope.transaction() as work:
                 await idempotency.release(work.session, self._key.text)
+        except DatabaseUnavailable:
+            logger.warning("idempotency_key_not_released")  # its lease ends by itself
 
     async def answer(self, work: TenantWork, status: int, view: BaseModel | None = None) -> Response:
         """Return the answer, kept in the transaction that did what was asked."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import email.utils
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -41,6 +41,8 @@ class Simulator:
         Answers that are given instead of the right one, first first: a status, or `(status, body)`.
     hang
         Answer nothing while it is set.
+    before_answer
+        Awaited with each request before it is answered.
     clock_offset
         How far the exchange's clock is ahead of ours.
     """
@@ -51,6 +53,7 @@ class Simulator:
         self.fail_next: list[int | tuple[int, Any]] = []
         self.down = 0
         self.hang = False
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
         self.clock_offset = dt.timedelta()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -96,6 +99,8 @@ class Simulator:
         self.requests.append(request)
         if self.hang:
             await asyncio.Event().wait()
+        if self.before_answer is not None:
+            await self.before_answer()
         status, document = self._failure() or self.answer(request)
         content = document if isinstance(document, bytes) else orjson.dumps(document)
         date = email.utils.format_datetime(self.now, usegmt=True)
