@@ -27,6 +27,13 @@ def build(resources: Resources) -> ASGIApp:
         logger.info("orders_settled", count=count)
         return None
 
+    async def key_stored(_: Event, scope: Scope) -> Event | None:
+        # What could not be asked about with the old key. Nothing needs to be forgotten: readers ask Vault
+        # for the version that the credential's row names.
+        count = await service.synchronise(scope, venues, trade_id=None)
+        logger.info("orders_settled_with_new_key", count=count)
+        return None
+
     async def scheduled(_: Event, resources: Resources, trace: Trace) -> None:
         count = await service.request_for_all(resources, trace)
         logger.info("synchronisation_requested", tenants=count)
@@ -36,7 +43,7 @@ def build(resources: Resources) -> ASGIApp:
         # The exchange is asked between transactions, and asking again is harmless: stepped.
         EventHandlers(
             consumer="order-sync",
-            stepped={"order.sync.requested": requested},
+            stepped={"order.sync.requested": requested, "credential.stored": key_stored},
             schedules={"order-sync": scheduled},
         ),
     )

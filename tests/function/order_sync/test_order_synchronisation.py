@@ -208,6 +208,24 @@ async def test_partly_filled_order_is_booked_fill_by_fill(
         assert await session.fetchval("SELECT amount FROM balances") == Decimal("99599.8")
 
 
+async def test_key_that_was_stored_has_the_waiting_orders_settled(
+    functions: Functions, tenant: TenantId, app_database: Database
+) -> None:
+    trade_id = await _resting(functions, tenant)
+    await _make(app_database, tenant, trade_id, "unknown")
+    stored = {
+        "exchange": "binance",
+        "credential_id": "01997aaa-0000-7000-8000-000000000001",
+        "vault_version": 2,
+        "stored_at": "2026-01-01T00:00:00Z",
+    }
+
+    answer = await functions.deliver("order_sync", functions.event("credential.stored", stored, tenant))
+
+    assert answer.status_code == 204, answer.text
+    assert (await _trade(functions, tenant, trade_id))["status"] == "open"
+
+
 async def test_schedule_asks_once_for_each_tenant_with_open_orders(
     functions: Functions, new_tenant: TenantFactory, broker: Broker
 ) -> None:
