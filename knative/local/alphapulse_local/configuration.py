@@ -21,6 +21,15 @@ NETWORK_VARIABLES = (
     "SSL_CERT_DIR",
 )
 
+# Of the ConfigMap; whoever starts the platform may set others: load tests come from one address, and test
+# systems may stand in for exchanges.
+_SETTABLE = ("IP_REQUESTS_PER_MINUTE", "BINANCE_URL", "COINBASE_URL", "KRAKEN_URL")
+
+
+def chosen_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of functions that whoever starts the platform has set."""
+    return {name: environment[name] for name in _SETTABLE if name in environment}
+
 
 @dataclass(frozen=True)
 class Configuration:

@@ -15,7 +15,7 @@ from alphapulse_local import leftovers
 from alphapulse_local.backing import Backing, DatabaseAddresses
 from alphapulse_local.broker import Broker
 from alphapulse_local.children import Children
-from alphapulse_local.configuration import Configuration
+from alphapulse_local.configuration import Configuration, chosen_settings
 from alphapulse_local.console import Console
 from alphapulse_local.function import Function
 from alphapulse_local.gateway import Gateway
@@ -195,6 +195,7 @@ class Platform:
             "LOG_LEVEL": self._options.log_level,
             "MARKET_DATA_DIR": str(self._options.market_data_dir or ""),
             "PROVIDER_DATA_DIR": str(self._options.provider_data_dir or ""),
+            **chosen_settings(self._environment),
             **stand_ins.settings(),
             **vault.settings(),
         }
