@@ -7,6 +7,7 @@ Run: `make bench-http`.
 
 import asyncio
 import itertools
+import secrets
 import statistics
 import tempfile
 import time
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 
+from alphapulse_local.backing import DATABASE
+from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.testing import RunningPlatform
 from tests.bench.report import print_table, write_report
 
@@ -25,6 +29,7 @@ CONNECTIONS = 16
 THROUGHPUT_SECONDS = 8.0
 TENANTS = 4
 SIGNAL_RUNS = 40
+NO_LIMIT = 1_000_000_000
 
 Call = Callable[[], Awaitable[None]]
 
@@ -93,13 +98,26 @@ async def signals_per_second(tenant: Tenant) -> float:
     return len(symbols) * SIGNAL_RUNS / (time.perf_counter() - started)
 
 
-async def measure(url: str) -> dict[str, float]:
+async def lift_limits(database_url: str) -> None:
+    """Agree with every tenant on more requests than this can make: the limiter counts, and lets through."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "UPDATE alphapulse.tenant_configs SET limit_overrides = $1::text::jsonb",
+            f'{{"requests_per_minute": {NO_LIMIT}}}',
+        )
+    finally:
+        await connection.close()
+
+
+async def measure(url: str, database_url: str) -> dict[str, float]:
     """Return all figures."""
     figures: dict[str, float] = {}
     async with aiohttp.ClientSession() as session:
         tenants = [Tenant(session, url, number) for number in range(TENANTS)]
         for tenant in tenants:
             await tenant.sign_up()
+        await lift_limits(database_url)
         while not (await tenants[0].call("GET", "/market/BTC-USDT/candles?interval=1d"))["items"]:
             await asyncio.sleep(0.2)
         figures["signals_end_to_end_per_s"] = await signals_per_second(tenants[0])
@@ -121,12 +139,16 @@ async def measure(url: str) -> dict[str, float]:
 def main() -> None:
     """Measure, print the table, write the report."""
     with tempfile.TemporaryDirectory() as folder:
-        platform = RunningPlatform(Path(folder), warm=True)
+        database = EmbeddedPostgres(Path(folder) / "postgres", password=secrets.token_urlsafe(16))
+        database.start()
+        environment = {"DATABASE_URL": database.url(), "IP_REQUESTS_PER_MINUTE": str(NO_LIMIT)}
+        platform = RunningPlatform(Path(folder) / "platform", warm=True, environment=environment)
         try:
             platform.start(timeout_seconds=120)
-            figures = asyncio.run(measure(platform.url))
+            figures = asyncio.run(measure(platform.url, database.url(database=DATABASE)))
         finally:
             platform.stop()
+            database.stop()
     rows = [
         (route, *(round(figures[f"{route}_{unit}"], 1) for unit in ("p50_ms", "p99_ms", "rps")))
         for route in ("get_portfolio", "get_signals", "post_trades")

@@ -13,13 +13,15 @@ from alphapulse_local.testing import RunningPlatform
 from tests.market_files import REAL, real_files_present, write_random_walk
 
 START_SECONDS = 120
+# All tests come from one address, which may ask for a thousand things a minute.
+NO_ADDRESS_LIMIT = {"IP_REQUESTS_PER_MINUTE": "1000000"}
 DEADLINE_SECONDS = 90
 
 
 class User:
     """One tenant's owner."""
 
-    def __init__(self, url: str, *, tier: str = "pro") -> None:
+    def __init__(self, url: str, *, tier: str = "enterprise") -> None:
         self.email = f"{secrets.token_hex(8)}@example.com"
         self.password = secrets.token_urlsafe(16)
         self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
@@ -98,7 +100,9 @@ def market_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory, market_files: Path) -> Iterator[RunningPlatform]:
     """A platform for the tests that break nothing."""
-    running = RunningPlatform(tmp_path_factory.mktemp("platform"), market_data_dir=market_files)
+    running = RunningPlatform(
+        tmp_path_factory.mktemp("platform"), market_data_dir=market_files, environment=NO_ADDRESS_LIMIT
+    )
     running.start(timeout_seconds=START_SECONDS)
     yield running
     running.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alphapulse_local.testing import RunningPlatform
-from tests.e2e.conftest import START_SECONDS, User, eventually, with_market_data
+from tests.e2e.conftest import NO_ADDRESS_LIMIT, START_SECONDS, User, eventually, with_market_data
 
 pytestmark = pytest.mark.e2e
 
@@ -20,7 +20,9 @@ SETTLED_SECONDS = 150
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory, market_files: Path) -> Iterator[RunningPlatform]:
     """A platform of its own: what is killed here would disturb others."""
-    running = RunningPlatform(tmp_path_factory.mktemp("fragile"), market_data_dir=market_files)
+    running = RunningPlatform(
+        tmp_path_factory.mktemp("fragile"), market_data_dir=market_files, environment=NO_ADDRESS_LIMIT
+    )
     running.start(timeout_seconds=START_SECONDS)
     yield running
     running.stop()
@@ -116,14 +118,16 @@ def test_a_killed_function_is_said_to_have_crashed_and_the_others_go_on(
 def test_everything_is_there_again_after_a_restart_of_the_whole_platform(
     tmp_path: Path, market_files: Path
 ) -> None:
-    first = RunningPlatform(tmp_path, market_data_dir=market_files).start(timeout_seconds=START_SECONDS)
+    first = RunningPlatform(tmp_path, market_data_dir=market_files, environment=NO_ADDRESS_LIMIT).start(
+        timeout_seconds=START_SECONDS
+    )
     try:
         owner = with_market_data(User(first.url))
         trade = owner.post(
             "/trades", {"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.1"}
         )
         first.kill()
-        second = RunningPlatform(tmp_path, market_data_dir=market_files)
+        second = RunningPlatform(tmp_path, market_data_dir=market_files, environment=NO_ADDRESS_LIMIT)
         second.start(timeout_seconds=START_SECONDS)
         try:
             owner.http.base_url = second.url

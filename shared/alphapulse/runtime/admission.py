@@ -74,8 +74,9 @@ async def admit(request: Request, resources: Resources, principal: Principal) ->
         What is true now cannot be found out.
     """
     facts = await resources.facts.of(principal)
+    if facts is None:
+        raise NotAuthenticated("the account is gone", code="invalid_token")
     now = _as_it_stands(principal, facts)
-    assert facts is not None  # noqa: S101 - for the type checker: `_as_it_stands` refuses None
     path, marked = request.url.path, _marked(request)
     daily = not marked and not path.startswith(_BEYOND_QUOTA)
     allowance = tenant_allowance(now.tenant_id, facts.limits, daily=daily)
@@ -88,8 +89,8 @@ async def admit(request: Request, resources: Resources, principal: Principal) ->
     return now
 
 
-def _as_it_stands(principal: Principal, facts: PrincipalFacts | None) -> Principal:
-    if facts is None or facts.role is None:
+def _as_it_stands(principal: Principal, facts: PrincipalFacts) -> Principal:
+    if facts.role is None:
         raise NotAuthenticated("the account is gone", code="invalid_token")
     if facts.tenant_status is TenantStatus.DELETED:
         raise NotAuthenticated("the tenant has been deleted", code="tenant_deleted")
