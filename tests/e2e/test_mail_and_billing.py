@@ -1,0 +1,42 @@
+"""A new tenant is welcomed by mail, and Stripe has it as a customer: with stand-ins that say so."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from alphapulse_local.testing import RunningPlatform
+from tests.e2e.conftest import User, eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_new_tenant_is_welcomed_by_mail(platform: RunningPlatform, user: User) -> None:
+    def welcomes() -> list[dict[str, Any]]:
+        answer = httpx.get(f"{platform.url}/mailbox.json?to={user.email}", trust_env=False)
+        return [mail for mail in answer.json()["items"] if "ready" in mail["subject"]]
+
+    (mail,) = eventually(welcomes, bool)
+
+    assert f"{platform.url}/app/" in mail["text"]
+    assert user.email in httpx.get(f"{platform.url}/mailbox", trust_env=False).text
+    told = eventually(lambda: user.get("/notifications")["items"], bool)
+    assert ["welcome"] == [notice["kind"] for notice in told]
+
+
+def test_a_new_tenant_is_a_customer_on_trial(platform: RunningPlatform, user: User) -> None:
+    key = (platform.state.secrets / "stripe-simulator").read_text()
+    where = platform.status()["components"]["stripe-simulator"]["where"]
+    with httpx.Client(base_url=f"http://{where}", auth=(key, ""), trust_env=False) as stripe:
+        (customer,) = stripe.get("/v1/customers", params={"email": user.email}).json()["data"]
+        (trial,) = stripe.get("/v1/subscriptions", params={"customer": customer["id"]}).json()["data"]
+
+    assert customer["metadata"]["tenant_id"] == user.tenant_id
+    assert trial["status"] == "trialing"
+
+
+def test_the_platform_says_what_is_not_the_real_thing(platform: RunningPlatform) -> None:
+    said = " ".join(platform.output().split())
+
+    assert f"read it on {platform.url}/mailbox" in said
+    assert "Stripe is simulated" in said
