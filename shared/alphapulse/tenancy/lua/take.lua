@@ -67,7 +67,7 @@ for _, s in ipairs(states) do
   local at = #answer
   answer[at + 1] = math.max(0, math.floor(s.most - s.used - taken))
   answer[at + 2] = math.ceil((s.refuses and s.waits or 60 - s.into) * 1000)
-  answer[at + 3] = s.n + taken
+  answer[at + 3] = s.daily == -2 and 0 or s.n + taken
   answer[at + 4] = s.spent and 1 or 0
 end
 answer[1] = refusing
