@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from alphapulse_local.testing import RunningPlatform
+from tests.exchange_simulators.running import RunningExchanges
 from tests.market_files import REAL, real_files_present, write_random_walk
 
 START_SECONDS = 120
@@ -98,10 +99,23 @@ def market_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory, market_files: Path) -> Iterator[RunningPlatform]:
+def exchanges() -> Iterator[RunningExchanges]:
+    """The exchanges that the platform below reaches."""
+    simulated = RunningExchanges()
+    simulated.start()
+    yield simulated
+    simulated.stop()
+
+
+@pytest.fixture(scope="session")
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, market_files: Path, exchanges: RunningExchanges
+) -> Iterator[RunningPlatform]:
     """A platform for the tests that break nothing."""
     running = RunningPlatform(
-        tmp_path_factory.mktemp("platform"), market_data_dir=market_files, environment=NO_ADDRESS_LIMIT
+        tmp_path_factory.mktemp("platform"),
+        market_data_dir=market_files,
+        environment=NO_ADDRESS_LIMIT | exchanges.environment,
     )
     running.start(timeout_seconds=START_SECONDS)
     yield running
