@@ -25,7 +25,7 @@ UP_OPTIONS = --port $(PORT) \
 	$(if $(PROVIDER_DATA_DIR),--provider-data-dir '$(PROVIDER_DATA_DIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs demo test lint fmt bench manifests new-function clean
+.PHONY: help setup up down status logs demo test lint fmt bench bao manifests new-function clean
 .SUFFIXES:
 
 help: ## Show this list
@@ -77,6 +77,9 @@ bench: setup ## List the benchmarks; run one: make bench-<name>
 
 bench-%: setup
 	@$(VENV)/python -m tests.bench.bench_$(subst -,_,$*)
+
+bao: $(UV) ## Put a real OpenBao at .tools/bin/bao, for the tests of Vault and for `BAO=1 make up`
+	@knative/local/bao/build.sh
 
 manifests: setup ## Check the Knative objects
 	@$(LOCAL) manifests

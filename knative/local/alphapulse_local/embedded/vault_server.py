@@ -100,14 +100,21 @@ class EmbeddedVault:
             stop(self.process, how=signal.SIGKILL)
 
     def _write_config(self) -> Path:
-        data = self.directory / "raft"
+        data = self.directory / "data"
         data.mkdir(mode=0o700, exist_ok=True)
         config = {
-            "storage": {"raft": {"path": str(data), "node_id": "laptop"}},
+            "storage": {
+                "raft": {
+                    "path": str(data),
+                    "node_id": "laptop",
+                    # Alone, it need not wait for others before it elects itself.
+                    "performance_multiplier": "1",
+                }
+            },
             "listener": {"tcp": {"address": f"127.0.0.1:{self.port}", "tls_disable": True}},
             "api_addr": self.url,
             "cluster_addr": f"https://127.0.0.1:{self._cluster_port}",
-            # Locked memory needs a right that a laptop's user does not have.
+            # Locked memory needs a right that a laptop's user does not have; OpenBao does without.
             "disable_mlock": True,
             "log_level": "warn",
         }
@@ -168,4 +175,4 @@ class EmbeddedVault:
         return document
 
     def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

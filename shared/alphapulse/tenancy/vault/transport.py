@@ -56,6 +56,7 @@ class VaultTransport:
         self._server = server
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
         self._threads = threading.local()
+        self._sessions: list[Any] = []
         self.requests_sent = 0
 
     async def send(self, request: Request[Result], *, token: str | None, what: str) -> Result:
@@ -80,12 +81,15 @@ class VaultTransport:
     async def close(self) -> None:
         """Let requests under way end, then give threads and connections free."""
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
+        while self._sessions:
+            self._sessions.pop().close()
 
     def _blocking(self, request: Request[Result], token: str | None, what: str) -> Result:
         # A requests session is not for several threads at once, so each thread keeps its own.
         session: Any = getattr(self._threads, "session", None)
         if session is None:
             session = self._threads.session = _new_session(self._server)
+            self._sessions.append(session)
         return _run(request, self._server, token, session, what)
 
 

@@ -1,0 +1,123 @@
+"""The command that makes a server hold what the files say."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alphapulse.tenancy.tenant import TenantId
+from tests.contract.vault.rig import FILES, Rig
+
+
+def _run(vault: Rig, *arguments: str, files: Path = FILES, token: str | None = None) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "alphapulse.tenancy.vault.bootstrap", "--files", str(files), *arguments],
+        env={
+            "PATH": os.environ["PATH"],
+            "VAULT_ADDR": vault.address,
+            "VAULT_TOKEN": vault.root_token if token is None else token,
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A copy of the files, to be changed."""
+    return Path(shutil.copytree(FILES, tmp_path / "files"))
+
+
+def test_the_second_run_finds_nothing_to_do(vault: Rig) -> None:
+    status, output = _run(vault)
+
+    assert (status, output) == (0, "changed 0 of 15; the others are as they should be\n")
+
+
+def test_what_was_changed_by_hand_is_told_and_put_right(vault: Rig) -> None:
+    vault.ask("POST", "auth/approle/role/trade", {"token_policies": ["function", "root-like"]})
+    vault.ask("PUT", "sys/policies/acl/function", {"policy": 'path "*" { capabilities = ["read"] }'})
+
+    told = _run(vault, "--dry-run")[1]
+    assert "~ AppRole trade\n    token_policies: " in told
+    assert "~ policy function\n    the text differs" in told
+    assert "would change 2 of 15" in told
+
+    assert "changed 2 of 15" in _run(vault)[1]
+    assert "changed 0 of 15" in _run(vault)[1]
+
+
+def test_a_dry_run_changes_nothing(vault: Rig, files: Path) -> None:
+    name = f"test-{TenantId.new()}"
+    (files / f"policies/{name}.hcl").write_text("# a new one")
+
+    assert f"+ policy {name}" in _run(vault, "--dry-run", files=files)[1]
+    assert vault.ask("GET", f"sys/policies/acl/{name}")[0] == 404
+
+
+def test_a_new_function_gets_a_role_and_a_login(vault: Rig, files: Path, tmp_path: Path) -> None:
+    name = f"test-{TenantId.new()}"
+    document = json.loads((files / "functions.json").read_text())
+    document["policies"] = {name: ["function"]}
+    (files / "functions.json").write_text(json.dumps(document))
+
+    output = _run(vault, "--credentials", str(tmp_path / "c"), files=files)[1]
+
+    assert f"+ AppRole {name}" in output
+    assert f"+ role id and secret id of {name}" in output
+    pair = [(tmp_path / "c" / f"vault-{name}" / part) for part in ("role-id", "secret-id")]
+    assert {oct(file.stat().st_mode & 0o777) for file in pair} == {"0o600"}
+    body = {"role_id": pair[0].read_text(), "secret_id": pair[1].read_text()}
+    assert vault.ask("POST", "auth/approle/login", body, token="")[0] == 200
+    assert not any(file.read_text() in output for file in pair)
+
+
+def test_logins_that_work_are_kept_and_others_replaced(vault: Rig, tmp_path: Path) -> None:
+    _run(vault, "--credentials", str(tmp_path))
+    trade, accounts = (tmp_path / f"vault-{name}" / "secret-id" for name in ("trade", "accounts"))
+    before = trade.read_text()
+    vault.ask("POST", "auth/approle/role/accounts/secret-id/destroy", {"secret_id": accounts.read_text()})
+
+    output = _run(vault, "--credentials", str(tmp_path))[1]
+
+    assert "+ role id and secret id of accounts" in output
+    assert "of trade" not in output
+    assert trade.read_text() == before
+
+
+def test_a_token_that_may_not_set_up_is_refused_without_a_traceback(vault: Rig) -> None:
+    status, output = _run(vault, token=vault.function_token("trade"))
+
+    assert status == 1
+    assert output == "bootstrap of Vault failed: Vault denies it: bootstrap\n"
+
+
+def test_without_a_token_the_command_says_what_it_needs(vault: Rig) -> None:
+    status, output = _run(vault, token="")
+
+    assert status == 2
+    assert "VAULT_TOKEN" in output
+
+
+def test_a_broken_file_is_named(vault: Rig, files: Path) -> None:
+    (files / "token-roles/tenant.json").write_text("{")
+
+    status, output = _run(vault, files=files)
+
+    assert status == 1
+    assert "tenant.json is not JSON" in output
+
+
+def test_every_function_with_a_login_has_a_manifest_that_mounts_it(vault: Rig) -> None:
+    policies = json.loads((FILES / "functions.json").read_text())["policies"]
+    manifests = FILES.parents[1] / "base/functions"
+
+    for name in policies:
+        assert f"secretName: vault-{name}" in (manifests / f"{name}.yaml").read_text()
