@@ -21,7 +21,7 @@ def test_a_new_tenant_is_welcomed_by_mail(platform: RunningPlatform, user: User)
     assert f"{platform.url}/app/" in mail["text"]
     assert user.email in httpx.get(f"{platform.url}/mailbox", trust_env=False).text
     told = eventually(lambda: user.get("/notifications")["items"], bool)
-    assert ["welcome"] == [notice["kind"] for notice in told]
+    assert [notice["kind"] for notice in told] == ["welcome"]
 
 
 def test_a_new_tenant_is_a_customer_on_trial(platform: RunningPlatform, user: User) -> None:
