@@ -15,10 +15,9 @@ import pytest
 
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.runtime.settings import Settings
-from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
 from functions.accounts.passwords import AT_ONCE
-from tests.function.conftest import Broker, Clock, Functions
+from tests.function.conftest import Clock, Functions
 
 PASSWORD = "correct horse battery"
 
@@ -238,7 +237,7 @@ async def test_many_logins_at_once_hash_two_passwords_at_a_time(api: httpx.Async
     before = set(threading.enumerate())
 
     answers = await asyncio.gather(
-        *(api.post("/auth/login", json={"email": email, "password": PASSWORD}) for _ in range(12))
+        *(api.post("/auth/login", json={"email": f"{n}{email}", "password": PASSWORD}) for n in range(12))
     )
 
     # Each takes 64 MiB of the function's 256; asyncio's own threads would be six and more.
