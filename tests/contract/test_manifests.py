@@ -35,7 +35,7 @@ SECRET_HOLDERS = {
         "provision-vault",
         "provision-verify",
     },
-    "smtp": {"notify"},
+    "smtp": {"accounts", "notify"},
     "stripe": {"provision-billing", "provision-compensate", "provision-verify"},
     "token-signing-key": {"accounts"},
 }
