@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from alphapulse.data import queries
 from alphapulse.data.session import Session
+from alphapulse.runtime.errors import Conflict
 from alphapulse.runtime.resources import Resources
 from alphapulse.tenancy.tenant import TenantId
 
@@ -31,11 +32,22 @@ sql = queries.load(__file__, "second_factor.sql")
 
 
 async def new_secret(resources: Resources, tenant_id: TenantId, user_id: uuid.UUID) -> str:
-    """Store a new secret, which counts once it is confirmed, and return it."""
+    """Store a new secret, which counts once it is confirmed, and return it.
+
+    Raises
+    ------
+    Conflict
+        The tenant has no place in Vault: it is not provisioned.
+    """
     import pyotp  # noqa: PLC0415 - only people with a second factor pay for it
 
+    from alphapulse.tenancy.vault.errors import VaultDenied  # noqa: PLC0415 - as above
+
     secret = pyotp.random_base32()
-    await resources.vault.tenant(tenant_id).write(*_path(user_id), data={"secret": secret})
+    try:
+        await resources.vault.tenant(tenant_id).write(*_path(user_id), data={"secret": secret})
+    except VaultDenied as error:
+        raise Conflict("the tenant is not provisioned yet", code="tenant_not_active") from error
     return secret
 
 
