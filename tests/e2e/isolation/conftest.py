@@ -1,6 +1,7 @@
 """A platform whose database the tests can look into: states and rows that no route makes."""
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -87,8 +88,9 @@ def routes(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def invited(platform: RunningPlatform, owner: User, *, role: str) -> httpx.Client:
-    """Return a client logged in as a further user of the owner's tenant."""
+@contextlib.contextmanager
+def invited(platform: RunningPlatform, owner: User, *, role: str) -> Iterator[httpx.Client]:
+    """Log in as a further user of the owner's tenant."""
     email, password = f"{secrets.token_hex(8)}@example.com", secrets.token_urlsafe(16)
     owner.post("/tenants/me/users", {"email": email, "role": role})
     mails = eventually(
@@ -96,9 +98,9 @@ def invited(platform: RunningPlatform, owner: User, *, role: str) -> httpx.Clien
     )
     token = re.search(r"#token=(\S+)", mails[0]["text"])
     assert token is not None
-    client = httpx.Client(base_url=platform.url, timeout=60, trust_env=False)
-    body = {"token": token[1], "password": password}
-    assert client.post("/auth/password/reset", json=body).status_code == 204
-    tokens = client.post("/auth/login", json={"email": email, "password": password}).json()
-    client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
-    return client
+    with httpx.Client(base_url=platform.url, timeout=60, trust_env=False) as client:
+        body = {"token": token[1], "password": password}
+        assert client.post("/auth/password/reset", json=body).status_code == 204
+        tokens = client.post("/auth/login", json={"email": email, "password": password}).json()
+        client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        yield client
