@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from alphapulse.tenancy.vault.configuration import (
     APPROLE,
     KUBERNETES,
+    Cluster,
     Entry,
     InvalidConfiguration,
     entries,
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     methods = options.auth or [APPROLE]
     server = VaultServer(options.address, ca_file=options.cacert, namespace=os.environ.get("VAULT_NAMESPACE"))
     try:
-        wanted = entries(options.files, methods=methods, kubernetes_host=options.kubernetes_host)
+        wanted = entries(options.files, methods=methods, cluster=_cluster(options))
         blocking(server, token, lambda adapter: _run(adapter, wanted, options), what="bootstrap")
     except (VaultError, InvalidConfiguration) as error:
         print(f"bootstrap of Vault failed: {error}", file=sys.stderr)  # noqa: T201 - a command
@@ -138,10 +139,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--kubernetes-host", help="API server's address, as Vault reaches it")
     parser.add_argument(
+        "--kubernetes-ca", type=Path, help="API server's authority (PEM), for a Vault outside the cluster"
+    )
+    parser.add_argument(
         "--credentials", type=Path, help="write vault-<function>/role-id and secret-id below this directory"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would change and change nothing")
     return parser
+
+
+def _cluster(options: argparse.Namespace) -> Cluster | None:
+    if options.kubernetes_host is None:
+        return None
+    authority = _read(options.kubernetes_ca) if options.kubernetes_ca is not None else ""
+    return Cluster(options.kubernetes_host, ca_certificate=authority)
 
 
 def _find(adapter: "JSONAdapter", entry: Entry) -> dict[str, Any] | None:

@@ -24,6 +24,23 @@ class InvalidConfiguration(ValueError):
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """The Kubernetes whose service accounts log in.
+
+    Attributes
+    ----------
+    host
+        Address of its API server, which judges their tokens.
+    ca_certificate
+        PEM of the API server's authority, for a Vault outside the cluster; one inside has it already,
+        and a service account of its own to ask with.
+    """
+
+    host: str
+    ca_certificate: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One thing Vault should hold.
 
@@ -51,15 +68,15 @@ def functions(files: Path) -> dict[str, list[str]]:
     return policies
 
 
-def entries(files: Path, *, methods: Sequence[str], kubernetes_host: str | None = None) -> list[Entry]:
+def entries(files: Path, *, methods: Sequence[str], cluster: Cluster | None = None) -> list[Entry]:
     """Return everything, in an order in which it can be applied.
 
     Parameters
     ----------
     methods
         Auth methods to set up: `approle`, `kubernetes`.
-    kubernetes_host
-        Address of the API server that judges service accounts' tokens.
+    cluster
+        Needed with `kubernetes`.
 
     Raises
     ------
@@ -78,7 +95,7 @@ def entries(files: Path, *, methods: Sequence[str], kubernetes_host: str | None 
         ),
         *_policies(files / "policies"),
         *_documents(files / "token-roles", "token role", "auth/token/roles"),
-        *_roles(files, methods, kubernetes_host),
+        *_roles(files, methods, cluster),
         *_documents(files / "secrets", "settings of secret", f"{MOUNT}/metadata"),
     ]
 
@@ -95,12 +112,16 @@ def _policies(folder: Path) -> Iterator[Entry]:
         yield Entry(f"policy {file.stem}", f"sys/policies/acl/{file.stem}", {"policy": text})
 
 
-def _roles(files: Path, methods: Sequence[str], kubernetes_host: str | None) -> Iterator[Entry]:
+def _roles(files: Path, methods: Sequence[str], cluster: Cluster | None) -> Iterator[Entry]:
     shared = _read(files / "functions.json")
     if KUBERNETES in methods:
-        if kubernetes_host is None:
+        if cluster is None:
             raise InvalidConfiguration("the auth method kubernetes needs the API server's address")
-        config = {"kubernetes_host": kubernetes_host}
+        config = {
+            "kubernetes_host": cluster.host,
+            "kubernetes_ca_cert": cluster.ca_certificate,
+            "disable_local_ca_jwt": bool(cluster.ca_certificate),
+        }
         yield Entry("settings of auth method kubernetes", "auth/kubernetes/config", config)
     for name, policies in sorted(functions(files).items()):
         if APPROLE in methods:

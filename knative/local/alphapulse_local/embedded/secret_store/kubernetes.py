@@ -1,8 +1,10 @@
 """`auth/kubernetes/`: a service account's token, judged by the cluster's TokenReview, is a login."""
 
 import json
+import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from alphapulse_local.embedded.secret_store.answers import Answer
@@ -26,10 +28,10 @@ class KubernetesApi:
     def answer(self, request: Request, rest: str) -> Answer:
         """Answer a request that the policies allow."""
         if rest == "config":
-            return self._keep_or_tell(request, _CONFIG, self._mount, _config_of(request))
+            return self._keep_or_tell(request, _CONFIG, self._mount, _config_of)
         section, _, name = rest.partition("/")
         if section == "role" and name:
-            return self._keep_or_tell(request, _ROLE, self._mount + name, _role_of(request))
+            return self._keep_or_tell(request, _ROLE, self._mount + name, _role_of)
         raise nothing_there()
 
     def log_in(self, request: Request) -> Answer:
@@ -55,9 +57,11 @@ class KubernetesApi:
         text = self._tokens.make(token)
         return Answer(auth=auth_of(token, text))
 
-    def _keep_or_tell(self, request: Request, kind: str, name: str, document: dict[str, Any]) -> Answer:
+    def _keep_or_tell(
+        self, request: Request, kind: str, name: str, read: Callable[[Request], dict[str, Any]]
+    ) -> Answer:
         if request.operation == "write":
-            self._storage.put(kind, name, document)
+            self._storage.put(kind, name, read(request))
             return Answer()
         if request.operation == "delete":
             self._storage.delete(kind, name)
@@ -80,8 +84,12 @@ class KubernetesApi:
                 "Authorization": f"Bearer {config['token_reviewer_jwt'] or jwt}",
             },
         )
+        authority = config["kubernetes_ca_cert"]
+        trusted = ssl.create_default_context(cadata=authority) if authority else None
         try:
-            with urllib.request.urlopen(review, timeout=_REVIEW_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(  # noqa: S310 - as above
+                review, timeout=_REVIEW_TIMEOUT_SECONDS, context=trusted
+            ) as answer:
                 status = json.load(answer)["status"]
         except urllib.error.HTTPError as error:
             raise denied() from error
@@ -95,6 +103,8 @@ class KubernetesApi:
 
 
 def _config_of(request: Request) -> dict[str, Any]:
+    if request.flag("disable_local_ca_jwt") and not request.text("kubernetes_ca_cert"):
+        raise Refused(400, "kubernetes_ca_cert must be given when disable_local_ca_jwt is true")
     return {
         "kubernetes_host": request.text("kubernetes_host"),
         "kubernetes_ca_cert": request.text("kubernetes_ca_cert"),
