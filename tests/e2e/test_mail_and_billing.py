@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from alphapulse.events import Event, event_type
 from alphapulse_local.testing import RunningPlatform
 from tests.e2e.conftest import User, eventually
 
@@ -33,6 +34,27 @@ def test_a_new_tenant_is_a_customer_on_trial(platform: RunningPlatform, user: Us
 
     assert customer["metadata"]["tenant_id"] == user.tenant_id
     assert trial["status"] == "trialing"
+
+
+def test_a_notice_nobody_can_word_is_parked_for_the_operator(platform: RunningPlatform, user: User) -> None:
+    ingress = platform.status()["components"]["broker-ingress"]["where"]
+    event = Event(
+        type=event_type("notification.requested"),
+        source="/functions/test",
+        data={"kind": "no_such_notice", "recipient": "owner", "dedupe_key": "e2e"},
+        extensions={"tenantid": user.tenant_id},
+    )
+    headers, body = event.to_http()
+
+    def parked() -> int:
+        count: int = platform.status()["broker"].get("notify", {}).get("parked", 0)
+        return count
+
+    before = parked()
+    taken = httpx.post(f"http://{ingress}/alphapulse/default", headers=headers, content=body, trust_env=False)
+
+    assert taken.status_code == 202
+    assert eventually(parked, lambda count: count > before) == before + 1
 
 
 def test_the_platform_says_what_is_not_the_real_thing(platform: RunningPlatform) -> None:
