@@ -5,13 +5,14 @@ Each store is reached through a proxy of the test's own, so that it can be away 
 
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from argon2 import PasswordHasher
 from hvac.adapters import JSONAdapter
-from uuid_utils.compat import uuid7
 
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.events import Event
@@ -22,6 +23,7 @@ from alphapulse.runtime.trace import continue_trace
 from alphapulse.runtime.work import Scope
 from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.tenancy.tokens import TokenSigner
 from alphapulse.tenancy.vault import bootstrap
 from alphapulse.tenancy.vault.configuration import APPROLE, entries
 from alphapulse.tenancy.vault.transport import VaultServer, blocking
@@ -29,9 +31,10 @@ from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from alphapulse_local.embedded.secret_store import EmbeddedSecretStore
 from alphapulse_local.embedded.stripe_simulator import EmbeddedStripe
-from tests.function.conftest import Broker, Functions
+from tests.function.conftest import Broker, Clock, Functions
 from tests.function.provisioning.courier import Courier
 from tests.function.provisioning.inspection import Stores
+from tests.logins import insert_logins
 from tests.processes import ROOT
 from tests.tcp_proxy import TcpProxy
 
@@ -126,9 +129,27 @@ def stores(
 
 
 @pytest.fixture
+async def accounts(
+    function_settings: Settings, signer: TokenSigner, clock: Clock
+) -> AsyncIterator[Functions]:
+    """`accounts`, which signs with the tests' key; the steps' login to Vault opens no signing key."""
+    built = Functions(function_settings.replace(vault_addr=None), signer, clock)
+    yield built
+    await built.close()
+
+
+@pytest.fixture
 def courier(functions: Functions) -> Courier:
     """Delivers events as the broker does."""
     return Courier(functions)
+
+
+PASSWORD = "correct horse battery"
+
+
+@cache
+def _password_hash() -> str:
+    return PasswordHasher().hash(PASSWORD)
 
 
 class SignUps:
@@ -146,13 +167,10 @@ class SignUps:
             """INSERT INTO tenants (id, company, tier, trial_ends_at)
             VALUES ($1, 'Acme', $2, now() + interval '14 days')""",
             tier.value,
+            logins=True,
         )
         await self._execute(
-            tenant_id,
-            """INSERT INTO users (tenant_id, id, email, password_hash, role)
-            VALUES ($1, $2, $3, 'no password', 'owner')""",
-            uuid7(),
-            f"{tenant_id}@example.com",
+            tenant_id, "UPDATE users SET password_hash = $2 WHERE tenant_id = $1", _password_hash()
         )
         return tenant_id, await self.another_run(tenant_id, tier)
 
@@ -209,13 +227,21 @@ class SignUps:
             await connection.close()
         return rows
 
-    async def _execute(self, tenant_id: TenantId, statement: str, *arguments: object) -> None:
+    async def execute(self, tenant_id: TenantId, statement: str, *arguments: object) -> None:
+        """Run a statement as the platform for the tenant, whose id is its first parameter."""
+        await self._execute(tenant_id, statement, *arguments)
+
+    async def _execute(
+        self, tenant_id: TenantId, statement: str, *arguments: object, logins: bool = False
+    ) -> None:
         connection = await asyncpg.connect(self._database.platform)
         try:
             async with connection.transaction():
                 # Formatted from a UUID object; SET takes no parameters.
                 await connection.execute(f"SET LOCAL app.current_tenant_id = '{tenant_id}'")
                 await connection.execute(statement, tenant_id.value, *arguments)
+                if logins:
+                    await insert_logins(connection, tenant_id)
         finally:
             await connection.close()
 
