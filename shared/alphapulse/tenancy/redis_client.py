@@ -189,11 +189,15 @@ class _OneServer:
 
 
 async def _exchange(connection: "AbstractConnection", command: Sequence[Argument]) -> Any:
+    import hiredis  # noqa: PLC0415 - see `_connect`
+
     reader = connection._reader  # noqa: SLF001 - redis-py's own check reads the socket each time
     if reader is not None and (reader.at_eof() or reader.exception() is not None):
         # The server was restarted since: nothing of this command has been sent yet.
         await connection.disconnect(nowait=True)
-    await connection.send_command(*command)
+    # redis-py would put the command together in Python.
+    # Its stub means a tuple of any length.
+    await connection.send_packed_command(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]
     return await connection.read_response()
 
 
