@@ -16,8 +16,8 @@ from alphapulse.runtime.http import (
     public_router,
     tenant_router,
 )
-from alphapulse.runtime.resources import NotConfigured, Resources
-from alphapulse.tenancy.signing_key_sources import FileKeys, VaultKeys
+from alphapulse.runtime.resources import Resources
+from alphapulse.tenancy.signing_key_sources import FileKeys
 from alphapulse.tenancy.signing_keys import KeyRing
 from alphapulse.tenancy.states import TenantStatus
 from functions.accounts import (
@@ -41,6 +41,7 @@ from functions.accounts.schemas import (
     SignUpAccepted,
     TenantView,
 )
+from functions.accounts.signing import signing_key_source
 
 public = public_router()
 tenant = tenant_router()
@@ -111,12 +112,8 @@ async def delete_tenant(body: DeleteTenant, scope: TenantScope) -> DeletionAccep
 
 
 def _signing_keys(resources: Resources) -> KeyRing:
-    settings = resources.settings
-    if settings.vault_addr is not None:
-        return KeyRing(VaultKeys(resources.platform_vault), clock=resources.clock)
-    if settings.token_signing_key_file is None:
-        raise NotConfigured("neither VAULT_ADDR nor TOKEN_SIGNING_KEY_FILE is set")
-    source = FileKeys(settings.token_signing_key_file)
+    source = signing_key_source(resources)
     keys = KeyRing(source, clock=resources.clock)
-    keys.use(source.load())  # a bad key is seen at once
+    if isinstance(source, FileKeys):
+        keys.use(source.load())  # a bad key is seen at once
     return keys

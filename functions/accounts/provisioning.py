@@ -1,6 +1,8 @@
 """Sign-up, how far provisioning has got, and another try when it failed."""
 
 import datetime as dt
+import uuid
+from functools import partial
 from typing import Any
 
 from uuid_utils.compat import uuid7
@@ -15,6 +17,8 @@ from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.tenancy.principal import Role, Tier
 from alphapulse.tenancy.states import TenantStatus, change_status
 from alphapulse.tenancy.tenant import TenantId
+from functions.accounts.one_time_tokens import Purpose
+from functions.accounts.password_changes import send_token
 from functions.accounts.passwords import hash_password, verify_password
 from functions.accounts.schemas import (
     FailedAttempt,
@@ -144,6 +148,9 @@ async def _register(
     )
     if owner is None:
         raise EmailTaken("this e-mail address has an account; log in instead")
+    owner_id: uuid.UUID = owner["id"]
+    await work.audit("tenant.signed_up", resource_type="user", resource_id=str(owner_id))
+    work.after_commit(partial(_send_verification, work.scope, owner_id, request.email))
     await _request(work, request.tier)
     accepted = _accepted(work.tenant_id)
     if key is not None:
@@ -166,6 +173,10 @@ async def _request(work: TenantWork, tier: Tier) -> None:
         },
         correlation_id=str(run_id),
     )
+
+
+async def _send_verification(scope: Scope, owner_id: uuid.UUID, email: str) -> None:
+    await send_token(scope.resources, scope.tenant_id, owner_id, email, Purpose.VERIFY_EMAIL)
 
 
 async def _first_answer(

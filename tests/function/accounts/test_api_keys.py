@@ -173,9 +173,11 @@ async def test_a_revoked_key_is_refused_within_a_second(
     assert answer.json()["code"] in {"invalid_api_key", "session_ended"}
     assert (await owner.api.delete(f"/auth/api-keys/{created['id']}")).status_code == 404
     assert (await owner.api.get("/auth/api-keys")).json()["items"] == []
-    assert await audited(
-        app_database, owner.tenant_id
-    ) == ["user.logged_in", "api_key.created", "api_key.revoked"]
+    assert await audited(app_database, owner.tenant_id) == [
+        "user.logged_in",
+        "api_key.created",
+        "api_key.revoked",
+    ]
 
 
 async def test_a_key_expires(

@@ -81,12 +81,12 @@ async def test_a_login_asks_for_a_code_once_it_is_on(person: Person, enrol: Enro
         await person.try_to_log_in(totp=phone.code()),
     ]
 
-    assert [
+    assert [outcome(answer) for answer in answers] == [
         (401, "totp_required"),
         (401, "invalid_totp"),
         (401, "invalid_credentials"),
         (200, None),
-    ] == [outcome(answer) for answer in answers]
+    ]
     assert (await person.api.get("/auth/totp")).json() == {"enabled": True, "recovery_codes_left": 10}
 
 
@@ -103,7 +103,7 @@ async def test_a_code_works_once_and_an_older_one_not_after_it(
     next_one = await person.try_to_log_in(totp=phone.code())
 
     assert sorted(answer.status_code for answer in at_once) == [200, 401, 401, 401, 401]
-    assert [401, 401] == [answer.status_code for answer in replayed]
+    assert [answer.status_code for answer in replayed] == [401, 401]
     assert next_one.status_code == 200
 
 
@@ -127,7 +127,7 @@ async def test_a_recovery_code_stands_in_once(person: Person, enrol: Enrol) -> N
         await person.try_to_log_in(totp="abcd-abcd-abcd-abcd"),
     ]
 
-    assert [200, 401, 401] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 401, 401]
     assert (await person.api.get("/auth/totp")).json()["recovery_codes_left"] == 9
 
 
@@ -138,9 +138,9 @@ async def test_new_recovery_codes_replace_the_old_ones(person: Person, enrol: En
     renewed = (await person.api.post("/auth/totp/recovery-codes", json=proof)).json()["recovery_codes"]
 
     assert len(set(renewed)) == 10
-    assert [401, 200] == [
+    assert [
         (await person.try_to_log_in(totp=code)).status_code for code in (phone.recovery_codes[0], renewed[0])
-    ]
+    ] == [401, 200]
 
 
 async def test_a_secret_that_is_not_confirmed_does_not_count(person: Person) -> None:
@@ -161,7 +161,7 @@ async def test_a_secret_made_anew_replaces_the_one_that_was_not_confirmed(
 
     answers = [await person.api.post("/auth/totp/confirm", json={"code": code}) for code in codes]
 
-    assert [401, 200] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [401, 200]
 
 
 async def test_turning_it_off_needs_password_and_code(
@@ -177,13 +177,13 @@ async def test_turning_it_off_needs_password_and_code(
 
     answers = [await person.api.post(path, json=proof) for proof in proofs]
 
-    assert [(403, "wrong_password"), (403, "wrong_code"), (204, None)] == [outcome(a) for a in answers]
+    assert [outcome(a) for a in answers] == [(403, "wrong_password"), (403, "wrong_code"), (204, None)]
     assert (await person.try_to_log_in()).status_code == 200
     secret = f"secret/data/tenants/{person.tenant_id}/users/{person.user_id}/totp"
     assert vault.send("GET", secret).get("data") is None
-    assert ["totp.enabled", "totp.disabled"] == [
+    assert [
         action for action in await audited(app_database, person.tenant_id) if action.startswith("totp")
-    ]
+    ] == ["totp.enabled", "totp.disabled"]
 
 
 async def test_while_it_is_on_it_is_not_made_anew(person: Person, enrol: Enrol) -> None:
@@ -205,7 +205,7 @@ async def test_the_secret_is_in_vault_and_nowhere_else(
     stored: list[Any] = []
     async with functions.resources("accounts").platform.session(person.tenant_id) as session:
         for table in ("users", "recovery_codes", "audit_log", "outbox"):
-            rows = await session.fetch(f"SELECT * FROM {table} WHERE tenant_id = $1", person.tenant_id.value)  # noqa: S608 - from the line above
+            rows = await session.fetch(f"SELECT * FROM {table} WHERE tenant_id = $1", person.tenant_id.value)
             stored += [dict(row) for row in rows]
     written = str(stored) + capsys.readouterr().out
     plain = [code.replace("-", "") for code in phone.recovery_codes]
@@ -242,7 +242,7 @@ async def test_a_password_reset_does_not_get_around_it(
     assert (await person.try_to_log_in(password=new, totp=phone.code())).status_code == 200
 
 
-@pytest.mark.parametrize("code", ["", "12345", "x" * 41, "１２３４５６", "12 345", 123456])
+@pytest.mark.parametrize("code", ["", "12345", "x" * 41, "\uff11\uff12\uff13\uff14\uff15\uff16", "12 345", 123456])
 async def test_a_malformed_code_is_refused(person: Person, enrol: Enrol, code: Any) -> None:
     await enrol(person)
 

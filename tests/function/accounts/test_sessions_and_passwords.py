@@ -45,9 +45,10 @@ async def test_a_user_sees_their_logins_and_what_began_them(people: People, tena
 
     items = (await person.api.get("/auth/sessions")).json()["items"]
 
-    assert [
-        (item["client"], item["current"]) for item in items
-    ] == [("curl/8", True), ("Firefox/1.0" + "x" * 189, False)]
+    assert [(item["client"], item["current"]) for item in items] == [
+        ("curl/8", True),
+        ("Firefox/1.0" + "x" * 189, False),
+    ]
     assert items[0]["address"] is not None
     assert items[0]["created_at"] < items[0]["last_used_at"]
 
