@@ -1,6 +1,8 @@
 """A development store of secrets that functions under test log in to, set up from the repository's files."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,19 @@ from tests.processes import ROOT
 
 _FILES = ROOT / "knative/platform/vault"
 _FUNCTION = "credentials"
+
+
+@contextlib.contextmanager
+def running_vault(directory: Path) -> Iterator["FunctionVault"]:
+    """Run a store of secrets that is set up, until the block ends."""
+    store = EmbeddedSecretStore(directory / "data")
+    store.start()
+    try:
+        vault = FunctionVault(store, directory)
+        vault.set_up()
+        yield vault
+    finally:
+        store.stop()
 
 
 class FunctionVault:

@@ -24,6 +24,7 @@ SECRET_HOLDERS = {
         "accounts",
         "cache-reconcile",
         "consensus",
+        "credential-health",
         "market-data",
         "order-sync",
         "outbox-relay",

@@ -11,7 +11,6 @@ import pytest
 from alphapulse.runtime.settings import Settings
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
-from alphapulse_local.embedded.secret_store import EmbeddedSecretStore
 from tests.conftest import TenantFactory
 from tests.exchange_simulators.binance import BinanceSimulator
 from tests.exchange_simulators.binance import Key as BinanceKey
@@ -20,7 +19,7 @@ from tests.exchange_simulators.kraken import Key as KrakenKey
 from tests.exchange_simulators.kraken import KrakenSimulator
 from tests.function.conftest import Clock, Functions
 from tests.tcp_proxy import TcpProxy
-from tests.vault_for_functions import FunctionVault
+from tests.vault_for_functions import FunctionVault, running_vault
 
 
 class Venues:
@@ -59,13 +58,8 @@ async def venues() -> AsyncIterator[Venues]:
 @pytest.fixture(scope="session")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionVault]:
     """A store of secrets that all tests of this process share."""
-    directory = tmp_path_factory.mktemp("secret-store")
-    store = EmbeddedSecretStore(directory / "data")
-    store.start()
-    prepared = FunctionVault(store, directory)
-    prepared.set_up()
-    yield prepared
-    store.stop()
+    with running_vault(tmp_path_factory.mktemp("secret-store")) as running:
+        yield running
 
 
 @pytest.fixture
