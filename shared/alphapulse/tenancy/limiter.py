@@ -72,6 +72,7 @@ class RateLimiter:
         self._local: dict[str, Counts] = {}
         self._late: dict[tuple[str, int], int] = {}
         self._refused_until: dict[str, float] = {}
+        self._handing_in: asyncio.Task[bool] | None = None
 
     @property
     def backlog(self) -> dict[tuple[str, int], int]:
@@ -138,6 +139,8 @@ class RateLimiter:
         mapping
             Calls by tenant and day (days since 1970) that could not be handed in.
         """
+        if self._handing_in is not None:
+            await self._handing_in
         for attempt in range(_LAST_TRIES):
             if attempt:
                 await asyncio.sleep(_LAST_PAUSE_SECONDS)
@@ -170,7 +173,14 @@ class RateLimiter:
             raise
         verdict = _verdict(allowances, answer)
         self._note(verdict)
+        if self._late and self._handing_in is None:
+            # Redis is back; tenants that ask for nothing more are told of as well.
+            self._handing_in = asyncio.get_running_loop().create_task(self.hand_in())
+            self._handing_in.add_done_callback(self._handed_in)
         return verdict
+
+    def _handed_in(self, _: "asyncio.Task[bool]") -> None:
+        self._handing_in = None
 
     def _take_alone(self, allowances: Sequence[Allowance]) -> Verdict:
         seconds = self._seconds()

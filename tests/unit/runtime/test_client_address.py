@@ -16,7 +16,8 @@ def scope(*forwarded: str, peer: str | None = "10.0.0.9") -> dict[str, object]:
 @pytest.mark.parametrize(
     ("forwarded", "hops", "expected"),
     [
-        ((), 1, "10.0.0.9"),
+        ((), 1, "direct-10.0.0.9"),
+        ((), 0, "10.0.0.9"),
         (("203.0.113.7",), 1, "203.0.113.7"),
         (("198.51.100.1, 203.0.113.7",), 1, "203.0.113.7"),
         (("1.1.1.1", "203.0.113.7"), 1, "203.0.113.7"),
@@ -37,4 +38,4 @@ def test_the_address_is_the_last_trusted_hops(forwarded: tuple[str, ...], hops: 
 
 
 def test_without_a_peer_the_address_is_unknown() -> None:
-    assert client_address(scope(peer=None), trusted_hops=1) == "unknown"
+    assert client_address(scope(peer=None), trusted_hops=0) == "unknown"
