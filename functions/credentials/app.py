@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from starlette.types import ASGIApp
 
+from alphapulse.runtime.admission import open_when
 from alphapulse.runtime.http import TenantScope, Work, http_app, tenant_router
 from alphapulse.runtime.resources import Resources
+from alphapulse.tenancy.states import TenantStatus
 from functions.credentials import keeping, storing
 from functions.credentials.replays import key_of
 from functions.credentials.schemas import CredentialList, CredentialView, NewCredential, NewKeys
@@ -40,6 +42,7 @@ async def rotate(credential_id: str, body: NewKeys, request: Request, scope: Ten
 
 
 @steps.delete("/credentials/{credential_id}", status_code=204)
+@open_when(TenantStatus.SUSPENDED, TenantStatus.CANCELLED)
 async def remove(
     credential_id: str,
     request: Request,

@@ -33,7 +33,12 @@ OWN_LOGIN = {
     "POST /auth/totp/recovery-codes",
 }
 # Changes that lessen risk or end something: open while the tenant is suspended.
-LESSENING = {"DELETE /trades/{trade_id}", "POST /trades/cancel-all", "POST /tenants/me/delete"}
+LESSENING = {
+    "DELETE /credentials/{credential_id}",
+    "DELETE /trades/{trade_id}",
+    "POST /trades/cancel-all",
+    "POST /tenants/me/delete",
+}
 SUSPENDED_MAY = (OWN_LOGIN - {"POST /auth/api-keys"}) | LESSENING
 CANCELLED_MAY = SUSPENDED_MAY - {"DELETE /trades/{trade_id}", "POST /trades/cancel-all"}
 # These would end the very login that asks.

@@ -1,5 +1,6 @@
 """Removing keys: out of Vault in all versions, not while orders are open, and to the end after a failure."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
 from tests.function.conftest import Functions
 from tests.function.credentials.conftest import Venues, credential_rows, stored
@@ -58,6 +60,28 @@ async def test_key_may_be_stored_anew_after_its_removal(
     await stored(functions, tenant, venues.binance_key())
 
     assert vault.versions(tenant, "binance") == [1]
+
+
+@pytest.mark.parametrize("status", ["suspended", "cancelled"])
+async def test_tenant_that_may_only_read_may_still_remove_its_key(
+    functions: Functions,
+    tenant: TenantId,
+    venues: Venues,
+    platform_database: PlatformDatabase,
+    status: str,
+) -> None:
+    credential_id = await stored(functions, tenant, venues.binance_key())
+    async with platform_database.session(tenant) as session:
+        await session.execute("UPDATE tenants SET status = $2 WHERE id = $1", tenant.value, status)
+    caller = functions.caller("credentials", tenant)
+    async with asyncio.timeout(5):  # what a process knows of a tenant is a second old at most
+        while (await caller.post(f"/credentials/{credential_id}/check")).status_code != 403:
+            await asyncio.sleep(0.05)
+
+    stored_now = await caller.post("/credentials", json=venues.kraken_key())
+    removed = await caller.delete(f"/credentials/{credential_id}")
+
+    assert (stored_now.status_code, removed.status_code) == (403, 204)
 
 
 async def test_removal_is_answered_again_with_its_key_and_is_404_without(
