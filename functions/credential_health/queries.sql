@@ -4,3 +4,6 @@ SELECT id
 FROM tenants
 WHERE status IN ('active', 'suspended', 'cancelled')
 ORDER BY id;
+
+-- name: is_living$
+SELECT status IN ('active', 'suspended', 'cancelled') FROM tenants WHERE id = :tenant_id;

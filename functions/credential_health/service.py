@@ -62,6 +62,8 @@ async def check_tenant(scope: Scope, *, requested_at: dt.datetime) -> None:
         To be delivered again.
     """
     async with scope.transaction() as work:
+        if not await sql.is_living(work.session, tenant_id=work.tenant_id.value):
+            return  # deleted since it was asked for; Vault knows nothing of it any more
         credentials = await all_of(work)
     for credential in credentials:
         if _is_due(credential, requested_at):

@@ -42,6 +42,24 @@ async def test_an_older_version_is_readable_until_it_is_destroyed(vault: Rig) ->
         assert await own.read(*_KRAKEN) == VaultSecret({"api_key": "new"}, version=2)
 
 
+async def test_versions_tell_what_a_writer_must_name_and_what_is_not_destroyed(vault: Rig) -> None:
+    tenant_id = await vault.new_tenant()
+    async with vault.connection("credentials") as connection:
+        own = connection.tenant(tenant_id)
+        none = await own.versions(*_KRAKEN)
+        for value in ("one", "two", "three"):
+            await own.write(*_KRAKEN, data={"api_key": value})
+
+        await own.destroy(*_KRAKEN, versions=[1, 3])
+
+        left = await own.versions(*_KRAKEN)
+        assert (none.newest, none.kept) == (0, ())
+        assert (left.newest, left.kept) == (3, (2,))
+        assert await own.write(*_KRAKEN, data={"api_key": "four"}, cas=left.newest) == 4
+        await own.delete(*_KRAKEN)
+        assert (await own.versions(*_KRAKEN)).newest == 0
+
+
 async def test_of_two_writers_at_once_one_learns_that_it_was_late(vault: Rig) -> None:
     tenant_id = await vault.new_tenant()
     async with vault.connection("credentials") as connection:

@@ -240,6 +240,13 @@ async def test_schedule_is_tried_again_when_the_broker_is_down(
     assert answer.status_code == 503
 
 
+async def test_tenant_that_was_deleted_meanwhile_is_left_alone(
+    functions: Functions, new_tenant: TenantFactory, clock: Clock
+) -> None:
+    # Its policy is gone, so Vault would refuse whatever is asked about it.
+    assert (await _checked(functions, await new_tenant(status="deleted"), clock)).status_code == 204
+
+
 async def test_tenant_without_keys_costs_nothing_and_fails_nothing(
     functions: Functions, tenant: TenantId, clock: Clock
 ) -> None:
