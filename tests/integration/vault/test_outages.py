@@ -170,6 +170,26 @@ async def test_a_server_that_hangs_is_given_up_and_never_blocks_the_event_loop(
     assert "a-login-nobody-may-see" not in f"{raised.value!r}"
 
 
+async def test_those_who_wait_for_a_silent_server_are_not_each_made_to_wait_in_turn(
+    hung: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_ANSWER_TIMEOUT_SECONDS", 0.5)
+    vault_transport = transport.VaultTransport(VaultServer(hung))
+    began = time.monotonic()
+    done = await asyncio.gather(
+        *(
+            vault_transport.send(_login(tmp_path), token=None, what=f"request {number}")
+            for number in range(100)
+        ),
+        return_exceptions=True,
+    )
+    await vault_transport.close()
+
+    assert {isinstance(each, VaultUnavailable) for each in done} == {True}
+    # One after the other, four at a time, they would take 12 s.
+    assert time.monotonic() - began < 6
+
+
 class _Elsewhere(BaseHTTPRequestHandler):
     """Sends every request to another place, and remembers what arrives there."""
 

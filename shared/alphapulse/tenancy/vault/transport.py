@@ -5,6 +5,7 @@ hvac is imported by the first request, in its thread: 190 ms that an idle functi
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Request = Callable[["JSONAdapter"], Result]
 
 _CONNECT_TIMEOUT_SECONDS = 2.0
 _ANSWER_TIMEOUT_SECONDS = 5.0
+_PAUSE_AFTER_SILENCE_SECONDS = 2.0
 _THREADS = 4
 
 
@@ -57,6 +59,7 @@ class VaultTransport:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
         self._threads = threading.local()
         self._sessions: list[Any] = []
+        self._silent_until = 0.0
         self.requests_sent = 0
 
     async def send(self, request: Request[Result], *, token: str | None, what: str) -> Result:
@@ -90,7 +93,18 @@ class VaultTransport:
         if session is None:
             session = self._threads.session = _new_session(self._server)
             self._sessions.append(session)
-        return _run(request, self._server, token, session, what)
+        # Requests that waited for a thread do not each wait for a server that is known to be silent.
+        if time.monotonic() < self._silent_until:
+            raise VaultUnavailable(f"Vault was silent a moment ago: {what}")
+        try:
+            return _run(request, self._server, token, session, what)
+        except VaultSilent:
+            self._silent_until = time.monotonic() + _PAUSE_AFTER_SILENCE_SECONDS
+            raise
+
+
+class VaultSilent(VaultUnavailable):
+    """It accepted a request, or not even that, and time ran out."""
 
 
 def blocking(server: VaultServer, token: str, request: Request[Result], *, what: str) -> Result:
@@ -108,7 +122,7 @@ def blocking(server: VaultServer, token: str, request: Request[Result], *, what:
 def _run(request: Request[Result], server: VaultServer, token: str | None, session: Any, what: str) -> Result:
     from hvac.adapters import JSONAdapter  # noqa: PLC0415 - 190 ms, by the first request in its thread
     from hvac.exceptions import VaultError as HvacError  # noqa: PLC0415 - as above
-    from requests.exceptions import RequestException  # noqa: PLC0415 - as above
+    from requests.exceptions import RequestException, Timeout  # noqa: PLC0415 - as above
 
     adapter = JSONAdapter(
         base_uri=server.address,
@@ -124,6 +138,8 @@ def _run(request: Request[Result], server: VaultServer, token: str | None, sessi
         return request(adapter)
     except HvacError as error:
         raise _translated(error, what) from error
+    except Timeout as error:
+        raise VaultSilent(f"Vault is silent: {what}") from error
     except (RequestException, OSError) as error:
         raise VaultUnavailable(f"Vault does not answer: {what} ({type(error).__name__})") from error
     except (KeyError, TypeError, AttributeError) as error:
