@@ -15,7 +15,8 @@ SHORTEST_SECRET = 16
 def secrets_of(platform: RunningPlatform) -> dict[str, str]:
     """Everything the platform keeps as a secret."""
     found = {}
-    for path in (platform.state.path / "secrets").rglob("*"):
+    kept = [*(platform.state.path / "secrets").rglob("*"), platform.state.path / "secret-store/root-token"]
+    for path in kept:
         if path.is_file():
             text = path.read_text()
             # A PEM file is searched for by its key material, any other by its words.
@@ -29,6 +30,7 @@ def written_by(platform: RunningPlatform) -> dict[str, str]:
     """What the platform wrote that is not itself a secret store or a database."""
     files = [platform.console, *(platform.state.path / "logs").rglob("*")]
     files += (platform.state.path).rglob("*.aof*")
+    files += (platform.state.path / "secret-store").glob("*.log")
     return {str(path): path.read_bytes().decode("latin-1") for path in files if Path(path).is_file()}
 
 
