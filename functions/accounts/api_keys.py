@@ -101,12 +101,16 @@ async def create_api_key(body: NewApiKey, request: HttpRequest, scope: PersonSco
 @router.delete("/auth/api-keys/{key_id}", status_code=204)
 @any_role
 @open_when(TenantStatus.SUSPENDED, TenantStatus.CANCELLED)
-async def revoke_api_key(key_id: uuid.UUID, scope: PersonScope) -> None:
+async def revoke_api_key(key_id: uuid.UUID, request: HttpRequest, scope: PersonScope) -> Response:
     """Revoke a key of the caller, or as an owner anybody's; it works no longer than a second more."""
-    async with scope.platform_transaction() as work:
+
+    async def make(work: TenantWork) -> bytes:
         if await sql.revoke(work.session, **_whose(scope), id=key_id, now=work.now) is None:
             raise NotFound("there is no such API key")
         await work.audit("api_key.revoked", resource_type="api_key", resource_id=str(key_id))
+        return b""
+
+    return await once(scope, request, make, status=204)
 
 
 async def _create(work: TenantWork, body: NewApiKey) -> CreatedApiKey:

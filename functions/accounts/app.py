@@ -45,6 +45,8 @@ from functions.accounts.signing import signing_key_source
 
 public = public_router()
 tenant = tenant_router()
+# Nothing is stored of a request that shows a password, so an Idempotency-Key does nothing there.
+stepped = tenant_router(stepped=True)
 
 
 def build(resources: Resources) -> ASGIApp:
@@ -59,6 +61,7 @@ def build(resources: Resources) -> ASGIApp:
         users.router,
         audit_trail.router,
         tenant,
+        stepped,
         sessions.router,
         password_changes.router,
         api_keys.router,
@@ -104,7 +107,7 @@ async def export_everything(scope: TenantScope) -> StreamingResponse:
     return StreamingResponse(export.archive(scope), media_type="application/zip", headers=headers)
 
 
-@tenant.post("/tenants/me/delete", status_code=202)
+@stepped.post("/tenants/me/delete", status_code=202)
 @open_when(TenantStatus.SUSPENDED, TenantStatus.CANCELLED)
 async def delete_tenant(body: DeleteTenant, scope: TenantScope) -> DeletionAccepted:
     """Delete the tenant for good: at once read-only, then removed from all stores."""

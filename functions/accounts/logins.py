@@ -197,6 +197,7 @@ async def _begin_session(
         if noted is None:
             raise InvalidCredentials("e-mail address or password is wrong")
         await throttling.succeeded(work.session, user["email"])
+        await sessions.forget_expired(work.session, principal, now=work.now)
         await work.audit("user.logged_in", resource_type="session", resource_id=str(principal.session_id),
                          details=_seen(client))  # fmt: skip
         return await sessions.issue(work.session, signer, principal, client=client, now=work.now)

@@ -47,4 +47,4 @@ async def once(
         body = await make(work)
         if key is not None:
             await idempotency.store(work.session, key, status=status, body=stored(body), headers={})
-    return Response(body, status_code=status, media_type="application/json")
+    return Response(body, status_code=status, media_type="application/json" if body else None)

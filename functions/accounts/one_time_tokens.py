@@ -54,6 +54,7 @@ async def issue(
     """Return a new token for a user of the session's tenant."""
     tenant_id = _tenant(session)
     token = f"ot_{tenant_id.hex}_{secrets.token_urlsafe(_TOKEN_BYTES)}"
+    await sql.forget_expired(session, tenant_id=tenant_id, user_id=user_id, now=now)
     await sql.issue(
         session,
         tenant_id=tenant_id,

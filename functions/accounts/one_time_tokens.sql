@@ -6,6 +6,10 @@ ON CONFLICT (tenant_id, user_id, purpose) WHERE used_at IS NULL DO UPDATE SET
     token_hash = excluded.token_hash, email = excluded.email,
     created_at = excluded.created_at, expires_at = excluded.expires_at;
 
+-- name: forget_expired!
+DELETE FROM one_time_tokens
+WHERE tenant_id = :tenant_id AND user_id = :user_id AND expires_at < :now;
+
 -- name: use^
 UPDATE one_time_tokens o SET used_at = :now
 FROM users u, tenants t

@@ -1,23 +1,13 @@
 """Have a tenant deleted for good, at its owner's request."""
 
-from alphapulse.data import queries
 from alphapulse.data.errors import UniqueViolated
 from alphapulse.provisioning.sweep import request_deletion
 from alphapulse.runtime.errors import Conflict, NotPermitted
 from alphapulse.runtime.work import Scope
 from alphapulse.tenancy.principal import Role
 from alphapulse.tenancy.states import TenantStatus, change_status
-from functions.accounts.passwords import verify_password
+from functions.accounts import reauthentication
 from functions.accounts.schemas import DeleteTenant, DeletionAccepted
-
-sql = queries.load(__file__, "removal.sql")
-
-
-class WrongPassword(NotPermitted):
-    """The password is not the caller's."""
-
-    code = "wrong_password"
-    title = "Wrong password"
 
 
 class RunNotEnded(Conflict):
@@ -34,7 +24,7 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
     ------
     NotPermitted
         The caller is not the owner, or came with an API key.
-    WrongPassword
+    functions.accounts.reauthentication.WrongPassword
         The password is not the owner's.
     RunNotEnded
         Provisioning has not ended, or the deletion has begun.
@@ -43,10 +33,7 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
     if principal is None or principal.role is not Role.OWNER or principal.api_key_id is not None:
         raise NotPermitted("only the owner, logged in, may delete the tenant")
     tenant_id = scope.tenant_id
-    async with scope.resources.platform.session(tenant_id) as session:
-        encoded = await sql.password_hash(session, tenant_id=tenant_id.value, user_id=principal.user_id)
-    if not await verify_password(encoded, request.password.get_secret_value()):
-        raise WrongPassword("the password is wrong")
+    await reauthentication.check_password(scope, request.password)
     async with scope.platform_transaction() as work:
         try:
             run_id = await request_deletion(work)

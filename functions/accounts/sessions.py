@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import Request, Response
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
@@ -16,12 +17,14 @@ from alphapulse.data.session import Session
 from alphapulse.runtime.admission import any_role, open_when
 from alphapulse.runtime.errors import NotFound
 from alphapulse.runtime.http import tenant_router
+from alphapulse.runtime.work import TenantWork
 from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.signing_keys import ACCESS_TOKEN_LIFETIME
 from alphapulse.tenancy.states import TenantStatus
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tokens import TokenSigner
 from functions.accounts.callers import Client, PersonScope, principal_of
+from functions.accounts.once import once
 from functions.accounts.schemas import Tokens
 
 REFRESH_TOKEN_LIFETIME = dt.timedelta(days=30)
@@ -62,9 +65,10 @@ async def list_sessions(scope: PersonScope) -> Sessions:
 @router.delete("/auth/sessions/{session_id}", status_code=204)
 @any_role
 @open_when(TenantStatus.SUSPENDED, TenantStatus.CANCELLED)
-async def end_session(session_id: uuid.UUID, scope: PersonScope) -> None:
+async def end_session(session_id: uuid.UUID, request: Request, scope: PersonScope) -> Response:
     """End one of the caller's logins."""
-    async with scope.platform_transaction() as work:
+
+    async def make(work: TenantWork) -> bytes:
         ended = await sql.revoke_family(
             work.session,
             tenant_id=scope.tenant_id.value,
@@ -75,6 +79,9 @@ async def end_session(session_id: uuid.UUID, scope: PersonScope) -> None:
         if not ended:
             raise NotFound("there is no such login")
         await work.audit("session.ended", resource_type="session", resource_id=str(session_id))
+        return b""
+
+    return await once(scope, request, make, status=204)
 
 
 @router.post("/auth/logout-all", status_code=204)
@@ -117,6 +124,11 @@ async def issue(
         expires_in=int(ACCESS_TOKEN_LIFETIME.total_seconds()),
         refresh_token=refresh_token,
     )
+
+
+async def forget_expired(session: Session, principal: Principal, *, now: dt.datetime) -> None:
+    """Delete what is left of a user's logins that have run out."""
+    await sql.forget_expired(session, tenant_id=principal.tenant_id.value, user_id=principal.user_id, now=now)
 
 
 async def rotated(session: Session, found: Mapping[str, Any], *, now: dt.datetime) -> None:

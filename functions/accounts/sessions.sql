@@ -15,6 +15,10 @@ JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
 JOIN tenants t ON t.id = s.tenant_id
 WHERE s.token_hash = :token_hash AND u.status = 'active' AND t.status <> 'deleted';
 
+-- name: forget_expired!
+-- An expired token is refused with or without its row.
+DELETE FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND expires_at < :now;
+
 -- name: rotate_session!
 UPDATE sessions SET rotated_at = :now WHERE tenant_id = :tenant_id AND id = :session_id;
 

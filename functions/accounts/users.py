@@ -113,10 +113,13 @@ async def invite_again(user_id: uuid.UUID, scope: OwnerScope) -> dict[str, str]:
     return {"status": "a mail is on its way"}
 
 
-@router.patch("/tenants/me/users/{user_id}")
-async def change_user(user_id: uuid.UUID, body: UserChange, scope: OwnerScope) -> UserView:
+@router.patch("/tenants/me/users/{user_id}", response_model=UserView)
+async def change_user(
+    user_id: uuid.UUID, body: UserChange, request: HttpRequest, scope: OwnerScope
+) -> Response:
     """Change a user's role, or disable them, which ends their logins and API keys."""
-    async with scope.platform_transaction() as work:
+
+    async def make(work: TenantWork) -> bytes:
         user = await _locked_user(work, user_id)
         role, status = body.role or user["role"], body.status or user["status"]
         if user["status"] == "invited" and body.status is not None:
@@ -135,13 +138,16 @@ async def change_user(user_id: uuid.UUID, body: UserChange, scope: OwnerScope) -
             await sessions.revoke_all(work.session, _principal(scope, user_id), now=work.now)
         details = {"from": [user["role"], user["status"]], "to": [role, status]}
         await work.audit("user.changed", resource_type="user", resource_id=str(user_id), details=details)
-    return UserView.model_validate(dict(changed))
+        return UserView.model_validate(dict(changed)).model_dump_json().encode()
+
+    return await once(scope, request, make)
 
 
 @router.delete("/tenants/me/users/{user_id}", status_code=204)
-async def remove_user(user_id: uuid.UUID, scope: OwnerScope) -> None:
+async def remove_user(user_id: uuid.UUID, request: HttpRequest, scope: OwnerScope) -> Response:
     """Remove a user with their logins and API keys."""
-    async with scope.platform_transaction() as work:
+
+    async def make(work: TenantWork) -> bytes:
         user = await _locked_user(work, user_id)
         await _keep_an_owner(work, user)
         await sql.remove(work.session, tenant_id=scope.tenant_id.value, user_id=user_id)
@@ -149,6 +155,9 @@ async def remove_user(user_id: uuid.UUID, scope: OwnerScope) -> None:
                          details={"role": user["role"]})  # fmt: skip
         if user["totp_enabled"]:
             work.after_commit(_forget_secret(scope, user_id))
+        return b""
+
+    return await once(scope, request, make, status=204)
 
 
 async def _invite(work: TenantWork, body: Invitation) -> UserView:

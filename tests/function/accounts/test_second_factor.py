@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import jwt
 import pyotp
 import pytest
 
 from alphapulse.runtime.resources import utc_now
 from alphapulse.runtime.settings import Settings
 from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.signing_key_sources import VaultKeys
+from alphapulse.tenancy.signing_keys import RotationUnderWay
 from alphapulse.tenancy.tenant import TenantId
 from tests.function.accounts.conftest import PASSWORD, People, Person, audited
 from tests.function.conftest import Clock, Functions
@@ -242,7 +245,9 @@ async def test_a_password_reset_does_not_get_around_it(
     assert (await person.try_to_log_in(password=new, totp=phone.code())).status_code == 200
 
 
-@pytest.mark.parametrize("code", ["", "12345", "x" * 41, "\uff11\uff12\uff13\uff14\uff15\uff16", "12 345", 123456])
+@pytest.mark.parametrize(
+    "code", ["", "12345", "x" * 41, "\uff11\uff12\uff13\uff14\uff15\uff16", "12 345", 123456]
+)
 async def test_a_malformed_code_is_refused(person: Person, enrol: Enrol, code: Any) -> None:
     await enrol(person)
 
@@ -272,3 +277,25 @@ async def test_a_tenant_that_has_no_place_in_vault_yet_is_told_to_wait(
     answer = await person.api.post("/auth/totp", json={"password": PASSWORD})
 
     assert outcome(answer) == (409, "tenant_not_active")
+
+
+async def test_the_signing_keys_of_vault_rotate_and_no_login_ends(
+    person: Person, functions: Functions, clock: Clock
+) -> None:
+    source = VaultKeys(functions.resources("accounts").platform_vault)
+    # Two new keys: one signs at once, the other in ten minutes.
+    await source.rotate(clock(), at_once=True)
+    clock.advance(minutes=1)
+    await person.log_in()
+
+    with pytest.raises(RotationUnderWay):
+        await source.rotate(clock())
+    published = (await person.api.get("/.well-known/jwks.json")).json()["keys"]
+    clock.advance(minutes=11)
+    refreshed = (await person.refresh()).json()
+
+    kids = [jwt.get_unverified_header(tokens["access_token"])["kid"] for tokens in (person.tokens, refreshed)]
+    assert kids == [key["kid"] for key in published]
+    assert (await person.api.get("/tenants/me")).status_code == 200
+    new = {"Authorization": f"Bearer {refreshed['access_token']}"}
+    assert (await person.api.get("/tenants/me", headers=new)).status_code == 200

@@ -250,3 +250,17 @@ async def test_users_are_listed_by_page(owner: Person) -> None:
             break
 
     assert pages == [2, 2]
+
+
+async def test_the_same_change_again_with_its_key_gets_the_first_answer(
+    owner: Person, people: People, tenant: TenantId
+) -> None:
+    trader = await people(tenant, "trader")
+    path, headers = f"/tenants/me/users/{trader.user_id}", {"Idempotency-Key": secrets.token_hex(8)}
+
+    changed = [await owner.api.patch(path, json={"role": "viewer"}, headers=headers) for _ in range(2)]
+    headers = {"Idempotency-Key": secrets.token_hex(8)}
+    removed = [await owner.api.delete(path, headers=headers) for _ in range(2)]
+
+    assert changed[0].json() == changed[1].json()
+    assert [answer.status_code for answer in removed] == [204, 204]
