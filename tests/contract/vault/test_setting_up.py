@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.tenancy.vault import PlatformVault
 from tests.contract.vault.rig import FILES, Rig
 
 
@@ -90,6 +91,16 @@ def test_logins_that_work_are_kept_and_others_replaced(vault: Rig, tmp_path: Pat
     assert "+ role id and secret id of accounts" in output
     assert "of trade" not in output
     assert trade.read_text() == before
+
+
+async def test_tenants_policies_are_brought_to_the_present_text_when_asked(vault: Rig) -> None:
+    tenant_id = await vault.new_tenant()
+    vault.ask("PUT", f"sys/policies/acl/tenant-{tenant_id}", {"policy": "# of an earlier version"})
+
+    assert "changed 0 of 15" in _run(vault)[1]
+    assert f"~ policy tenant-{tenant_id}\n    the text differs" in _run(vault, "--tenants")[1]
+    async with vault.connection("provision-verify") as connection:
+        assert await PlatformVault(connection).tenant_exists(tenant_id)
 
 
 def test_a_token_that_may_not_set_up_is_refused_without_a_traceback(vault: Rig) -> None:

@@ -4,6 +4,7 @@ May be run at any time and any number of times: what is as it should be is left 
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.vault.configuration import (
     APPROLE,
     KUBERNETES,
@@ -21,6 +23,8 @@ from alphapulse.tenancy.vault.configuration import (
     functions,
 )
 from alphapulse.tenancy.vault.errors import VaultError
+from alphapulse.tenancy.vault.paths import tenant_policy_name
+from alphapulse.tenancy.vault.platform import tenant_policy
 from alphapulse.tenancy.vault.transport import VaultServer, blocking
 
 if TYPE_CHECKING:
@@ -72,6 +76,23 @@ def apply(adapter: "JSONAdapter", wanted: Iterable[Entry]) -> list[Change]:
     return done
 
 
+def tenants_policies(adapter: "JSONAdapter") -> list[Entry]:
+    """Return the policy of every tenant there is, with the text that a new tenant's gets."""
+    tenants = []
+    for name in adapter.list("/v1/sys/policies/acl")["data"]["keys"]:
+        with contextlib.suppress(ValueError):  # `tenant-` and something else than a tenant's id
+            if name.startswith("tenant-"):
+                tenants.append(TenantId.parse(name.removeprefix("tenant-")))
+    return [
+        Entry(
+            f"policy {tenant_policy_name(tenant_id)}",
+            f"sys/policies/acl/{tenant_policy_name(tenant_id)}",
+            {"policy": tenant_policy(tenant_id)},
+        )
+        for tenant_id in tenants
+    ]
+
+
 def write_credentials(adapter: "JSONAdapter", names: Iterable[str], directory: Path) -> list[str]:
     """Write `<directory>/vault-<function>/role-id` and `secret-id`; return the functions that got new ones.
 
@@ -112,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(adapter: "JSONAdapter", wanted: list[Entry], options: argparse.Namespace) -> None:
+    if options.tenants:
+        wanted = [*wanted, *tenants_policies(adapter)]
     found = list(changes(adapter, wanted)) if options.dry_run else apply(adapter, wanted)
     for change in found:
         print(change)  # noqa: T201 - a command
@@ -143,6 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--credentials", type=Path, help="write vault-<function>/role-id and secret-id below this directory"
+    )
+    parser.add_argument(
+        "--tenants", action="store_true", help="bring the policies of all tenants to the present text, too"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would change and change nothing")
     return parser
