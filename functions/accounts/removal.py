@@ -1,5 +1,6 @@
 """Have a tenant deleted for good, at its owner's request."""
 
+from alphapulse.data import queries
 from alphapulse.data.errors import UniqueViolated
 from alphapulse.provisioning.sweep import request_deletion
 from alphapulse.runtime.errors import Conflict, NotPermitted
@@ -8,6 +9,15 @@ from alphapulse.tenancy.principal import Role
 from alphapulse.tenancy.states import TenantStatus, change_status
 from functions.accounts import reauthentication
 from functions.accounts.schemas import DeleteTenant, DeletionAccepted
+
+sql = queries.load(__file__, "removal.sql")
+
+
+class OrdersOpen(Conflict):
+    """An exchange still has orders of the tenant, which nobody could cancel any more."""
+
+    code = "open_orders"
+    title = "Open orders"
 
 
 class RunNotEnded(Conflict):
@@ -26,6 +36,8 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
         The caller is not the owner, or came with an API key.
     functions.accounts.reauthentication.WrongPassword
         The password is not the owner's.
+    OrdersOpen
+        Orders at an exchange have not ended.
     RunNotEnded
         Provisioning has not ended, or the deletion has begun.
     """
@@ -35,6 +47,9 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
     tenant_id = scope.tenant_id
     await reauthentication.check_password(scope, request.password)
     async with scope.platform_transaction() as work:
+        open_orders = await sql.open_orders(work.session, tenant_id=tenant_id.value)
+        if open_orders:
+            raise OrdersOpen(f"{open_orders} orders at exchanges have not ended; cancel them first")
         try:
             run_id = await request_deletion(work)
         except UniqueViolated as error:

@@ -135,6 +135,7 @@ async def _end_provisioning(
     await sql.compensate_steps(
         work.session, tenant_id=tenant_id, run_id=run.id, failed_step=failed, error=text, now=work.now
     )
+    await sql.forget_second_factors(work.session, tenant_id=tenant_id, now=work.now)
     await change_status(work.session, work.tenant_id, TenantStatus.FAILED, reason=text, now=work.now)
     step = failed or Step.ACTIVATE
     await work.audit(

@@ -61,6 +61,11 @@ UPDATE provisioning_steps SET
     finished_at = coalesce(finished_at, :now)
 WHERE tenant_id = :tenant_id AND run_id = :run_id;
 
+-- name: forget_second_factors!
+-- Their secrets were in Vault: without them nobody could log in and try again.
+UPDATE users SET totp_enabled_at = NULL, totp_last_step = NULL, updated_at = :now
+WHERE tenant_id = :tenant_id AND totp_enabled_at IS NOT NULL;
+
 -- name: finish_run!
 UPDATE provisioning_runs
 SET status = :status, report = :report, finished_at = :now, updated_at = :now, recheck_at = :recheck_at

@@ -232,6 +232,23 @@ async def test_a_wrong_password_deletes_nothing(
     assert await sign_ups.status(active) == "active"
 
 
+async def test_orders_that_are_open_at_an_exchange_stand_in_the_way(
+    functions: Functions, accounts: Functions, sign_ups: SignUps, active: TenantId
+) -> None:
+    async with functions.resources("provision_verify").database.tenant(active) as session:
+        await session.execute(
+            """INSERT INTO trades
+                (tenant_id, id, client_order_id, exchange, symbol, side, type, quantity, price, status)
+            VALUES ($1, gen_random_uuid(), 'resting', 'kraken', 'BTC-USD', 'buy', 'limit', 1, 100, 'open')""",
+            active.value,
+        )
+
+    answer = await delete(accounts, active)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "open_orders")
+    assert await sign_ups.status(active) == "active"
+
+
 async def exported(accounts: Functions, tenant: TenantId) -> zipfile.ZipFile:
     answer = await accounts.caller("accounts", tenant).get("/tenants/me/export")
     assert answer.status_code == 200, answer.text

@@ -110,6 +110,20 @@ async def test_a_second_try_at_the_same_time_is_refused(accounts: Functions, fai
     assert second.json()["code"] == "provisioning_not_failed"
 
 
+async def test_a_second_factor_whose_secret_was_removed_does_not_lock_the_owner_out(
+    monkeypatch: pytest.MonkeyPatch, sign_ups: SignUps, courier: Courier
+) -> None:
+    faults.have(monkeypatch, Step.VERIFY, Times(1, faults.refused))
+    tenant, event = await sign_ups.new()
+    await sign_ups.execute(tenant, "UPDATE users SET totp_enabled_at = now() WHERE tenant_id = $1")
+
+    await courier.carry(event)
+
+    rows = await sign_ups.fetch(tenant, "SELECT totp_enabled_at FROM users WHERE tenant_id = $1")
+    assert await sign_ups.status(tenant) == "failed"
+    assert {row["totp_enabled_at"] for row in rows} == {None}
+
+
 @pytest.mark.parametrize("role", ["trader", "viewer"])
 async def test_only_the_owner_may_try_again(accounts: Functions, failed: TenantId, role: str) -> None:
     answer = await accounts.caller("accounts", failed, role=role).post(
