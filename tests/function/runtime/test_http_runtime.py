@@ -329,7 +329,8 @@ async def test_a_streamed_body_over_the_limit_is_413(api: httpx.AsyncClient, own
 async def test_a_caller_that_leaves_in_the_middle_of_the_body_is_no_error_of_ours(
     function_settings: Settings,
 ) -> None:
-    app = http_app(Resources(function_settings), title="example", routers=[public])
+    resources = Resources(function_settings)
+    app = http_app(resources, title="example", routers=[public])
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -348,6 +349,7 @@ async def test_a_caller_that_leaves_in_the_middle_of_the_body_is_no_error_of_our
         "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
     }
     await app(scope, receive, send)
+    await resources.close()
 
     assert sent[0]["status"] == 422
 
