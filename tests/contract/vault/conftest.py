@@ -29,6 +29,7 @@ def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         rig = Rig(request.param, server.url, server.root_token, directory / "credentials")
         rig.set_up()
         yield rig
+        rig.session.close()
     finally:
         server.stop()
 

@@ -1,5 +1,7 @@
 """The command that makes a server hold what the files say."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -10,24 +12,26 @@ from pathlib import Path
 import pytest
 
 from alphapulse.tenancy.tenant import TenantId
-from alphapulse.tenancy.vault import PlatformVault
+from alphapulse.tenancy.vault import PlatformVault, bootstrap
 from tests.contract.vault.rig import FILES, Rig
 
 
 def _run(vault: Rig, *arguments: str, files: Path = FILES, token: str | None = None) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "alphapulse.tenancy.vault.bootstrap", "--files", str(files), *arguments],
-        env={
-            "PATH": os.environ["PATH"],
-            "VAULT_ADDR": vault.address,
-            "VAULT_TOKEN": vault.root_token if token is None else token,
-        },
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return done.returncode, done.stdout + done.stderr
+    """Run the command in this process; return its status and what it said."""
+    said = io.StringIO()
+    environment = {
+        "VAULT_ADDR": vault.address,
+        "VAULT_TOKEN": vault.root_token if token is None else token,
+    }
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        status = bootstrap.main(["--files", str(files), *arguments])
+    return status, said.getvalue()
 
 
 @pytest.fixture
@@ -37,9 +41,16 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_the_second_run_finds_nothing_to_do(vault: Rig) -> None:
-    status, output = _run(vault)
+    done = subprocess.run(
+        [sys.executable, "-m", "alphapulse.tenancy.vault.bootstrap", "--files", str(FILES)],
+        env={"PATH": os.environ["PATH"], "VAULT_ADDR": vault.address, "VAULT_TOKEN": vault.root_token},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
-    assert (status, output) == (0, "changed 0 of 15; the others are as they should be\n")
+    assert (done.stdout, done.stderr) == ("changed 0 of 15; the others are as they should be\n", "")
 
 
 def test_what_was_changed_by_hand_is_told_and_put_right(vault: Rig) -> None:

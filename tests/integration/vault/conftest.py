@@ -19,8 +19,9 @@ def store(tmp_path: Path) -> Iterator[EmbeddedSecretStore]:
 
 
 @pytest.fixture
-def vault(store: EmbeddedSecretStore, tmp_path: Path) -> Rig:
+def vault(store: EmbeddedSecretStore, tmp_path: Path) -> Iterator[Rig]:
     """The store, set up from the repository's files."""
     rig = Rig("development-store", store.url, store.root_token, tmp_path / "credentials")
     rig.set_up()
-    return rig
+    yield rig
+    rig.session.close()
