@@ -5,36 +5,31 @@ for a short while not tried again, so that a request does not wait for a dead se
 """
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import orjson
 import structlog
 
 from alphapulse.tenancy.cache_account import CacheAccount, QuotaCrossing
+from alphapulse.tenancy.cache_namespace import MAX_VALUE_BYTES, CacheUnavailable, Namespace
 from alphapulse.tenancy.redis_client import Argument, RedisClient, RedisFailed, Script, evaluate, redis_client
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tiers import CacheQuota
 
-MAX_VALUE_BYTES = 1024 * 1024
+__all__ = ["MAX_VALUE_BYTES", "CacheConnection", "CacheUnavailable", "SharedCache", "TenantCache"]
 
-_PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 # A read that finds its value notes that it was used, each process at most this often: the order in which
 # values are evicted is exact to that, and other reads cost what a plain GET does.
 _TOUCH_SECONDS = 5.0
 _TOUCHED_KEPT = 20_000
+_TENANTS_KEPT = 2_000
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 QuotaOf = Callable[[TenantId], CacheQuota | None]
 OnCrossing = Callable[[QuotaCrossing], None]
-
-
-class CacheUnavailable(Exception):
-    """Redis does not answer, or did not a moment ago."""
 
 
 class CacheConnection:
@@ -65,6 +60,7 @@ class CacheConnection:
         self.quota_of = quota_of
         self.on_crossing = on_crossing
         self.touched: dict[str, float] = {}
+        self._tenants: dict[TenantId, TenantCache] = {}
 
     @property
     def one_node(self) -> bool:
@@ -73,7 +69,12 @@ class CacheConnection:
 
     def tenant(self, tenant_id: TenantId) -> "TenantCache":
         """Return the cache of one tenant."""
-        return TenantCache(self, tenant_id)
+        found = self._tenants.get(tenant_id)
+        if found is None:
+            if len(self._tenants) >= _TENANTS_KEPT:
+                self._tenants.clear()
+            found = self._tenants[tenant_id] = TenantCache(self, tenant_id)
+        return found
 
     def market(self) -> "SharedCache":
         """Return the cache of market data, which all tenants share."""
@@ -141,93 +142,7 @@ class CacheConnection:
         return CacheUnavailable()
 
 
-class _Namespace:
-    """JSON values below one prefix.
-
-    A key is given in parts, each checked, so that no input can climb out of the namespace.
-    """
-
-    def __init__(self, connection: CacheConnection, prefix: str) -> None:
-        self._connection = connection
-        self._prefix = prefix
-
-    def key(self, *parts: str) -> str:
-        """Return the full key.
-
-        Raises
-        ------
-        ValueError
-            A part is empty, too long, or holds a character outside letters, digits and `._-`.
-        """
-        for part in parts:
-            if not _PART.fullmatch(part):
-                raise ValueError(f"not a cache key part: {part!r}")
-        if not parts:
-            raise ValueError("a cache key needs at least one part")
-        return self._prefix + ":".join(parts)
-
-    async def get(self, *parts: str) -> Any | None:
-        """Return the value, or None when missing, unreadable or Redis is down."""
-        key = self.key(*parts)
-        try:
-            return _value(await self._read(key))
-        except CacheUnavailable:
-            return None
-
-    async def get_many(self, keys: Sequence[tuple[str, ...]]) -> list[Any | None]:
-        """Return one value or None per key."""
-        if not keys:
-            return []
-        names = [self.key(*parts) for parts in keys]
-        try:
-            return [_value(raw) for raw in await self._read_many(names)]
-        except CacheUnavailable:
-            return [None] * len(keys)
-
-    async def put(self, *parts: str, value: Any, ttl_seconds: float) -> bool:
-        """Store a JSON value for a time.
-
-        Returns
-        -------
-        bool
-            False when it was not stored: Redis is down, or it is larger than `MAX_VALUE_BYTES`.
-        """
-        key, data = self.key(*parts), orjson.dumps(value)
-        if len(data) > MAX_VALUE_BYTES:
-            logger.warning("cache_value_too_large", size=len(data), limit=MAX_VALUE_BYTES, kind=parts[0])
-            return False
-        try:
-            await self._write(key, data, max(1, int(ttl_seconds * 1000)))
-        except CacheUnavailable:
-            return False
-        return True
-
-    async def drop(self, *parts: str) -> None:
-        """Remove a value."""
-        key = self.key(*parts)
-        try:
-            await self._remove(key)
-        except CacheUnavailable:
-            return  # logged; it expires
-
-    async def _read(self, key: str) -> bytes | None:
-        raw: bytes | None = await self._connection.run("GET", key)
-        return raw
-
-    async def _read_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        if self._connection.one_node:
-            raw: list[bytes | None] = await self._connection.run("MGET", *keys)
-            return raw
-        return await asyncio.gather(*(self._read(key) for key in keys))
-
-    async def _write(self, key: str, data: bytes, milliseconds: int) -> None:
-        await self._connection.run("SET", key, data, "PX", milliseconds)
-
-    async def _remove(self, key: str) -> None:
-        await self._connection.run("DEL", key)
-
-
-class TenantCache(_Namespace):
+class TenantCache(Namespace):
     """Values of one tenant, below `tenant:{<tenant_id>}:`, within its quota.
 
     Every write keeps the tenant's count of bytes; one that goes over the quota has the tenant's own
@@ -236,25 +151,26 @@ class TenantCache(_Namespace):
 
     def __init__(self, connection: CacheConnection, tenant_id: TenantId) -> None:
         super().__init__(connection, f"tenant:{{{tenant_id}}}:")
+        self._cache = connection
         self._tenant_id = tenant_id
         self._account = CacheAccount(connection.evaluate, tenant_id)
 
     async def used_bytes(self) -> int | None:
         """Return how many bytes the tenant's values take; None when Redis is down."""
         try:
-            return int(await self._connection.run("GET", self._account.usage_key) or 0)
+            return int(await self._cache.run("GET", self._account.usage_key) or 0)
         except CacheUnavailable:
             return None
 
     async def rearm(self) -> None:
         """Let the tenant be told again of the level of its quota that it has reached."""
         try:
-            await self._connection.run("DEL", self._account.alerted_key)
+            await self._cache.run("DEL", self._account.alerted_key)
         except CacheUnavailable:
             return  # logged; the next reconciliation finds the level again
 
     async def _read(self, key: str) -> bytes | None:
-        touched, now = self._connection.touched, time.monotonic()
+        touched, now = self._cache.touched, time.monotonic()
         if now - touched.get(key, -_TOUCH_SECONDS) < _TOUCH_SECONDS:
             raw = await super()._read(key)
             if raw is not None:
@@ -272,26 +188,16 @@ class TenantCache(_Namespace):
         return await asyncio.gather(*(self._read(key) for key in keys))
 
     async def _write(self, key: str, data: bytes, milliseconds: int) -> None:
-        connection = self._connection
+        connection = self._cache
         quota = connection.quota_of(self._tenant_id)
         crossing = await self._account.write(key, data, milliseconds=milliseconds, quota=quota)
         if crossing is not None:
             connection.on_crossing(crossing)
 
     async def _remove(self, key: str) -> None:
-        self._connection.touched.pop(key, None)
-        await self._account.remove(key, quota=self._connection.quota_of(self._tenant_id))
+        self._cache.touched.pop(key, None)
+        await self._account.remove(key, quota=self._cache.quota_of(self._tenant_id))
 
 
-class SharedCache(_Namespace):
+class SharedCache(Namespace):
     """Market data all tenants share, below `shared:market:`."""
-
-
-def _value(raw: bytes | None) -> Any | None:
-    if raw is None:
-        return None
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        logger.warning("cache_value_unreadable")
-        return None

@@ -8,6 +8,7 @@ requests it let through.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from alphapulse.tenancy.cache import CacheConnection, CacheUnavailable
@@ -50,6 +51,7 @@ def tenant_allowance(tenant_id: TenantId, limits: TierLimits, *, daily: bool = T
     )
 
 
+@lru_cache(maxsize=4096)
 def address_allowance(address: str, per_minute: int) -> Allowance:
     """Return what a client address may ask for."""
     return Allowance(key=f"meta:ip:{{{address}}}:requests", per_minute=per_minute)
