@@ -16,6 +16,7 @@ import pytest
 
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse_local.embedded.process import free_port, log_tail, stop
+from alphapulse_local.embedded.redis import EmbeddedRedis
 from tests.processes import ROOT, minimal_environment
 
 DEADLINE_SECONDS = 60
@@ -49,13 +50,16 @@ class Served:
 
 
 @pytest.fixture
-def environment_of_accounts(tmp_path: Path, database: DatabaseUrls, signing_key: bytes) -> dict[str, str]:
+def environment_of_accounts(
+    tmp_path: Path, database: DatabaseUrls, redis_server: EmbeddedRedis, signing_key: bytes
+) -> dict[str, str]:
     key = tmp_path / "key.pem"
     key.write_bytes(signing_key)
     return {
         "FUNCTION": "accounts",
         "DATABASE_URL": database.app,
         "PLATFORM_DATABASE_URL": database.platform,
+        "REDIS_URL": redis_server.url,
         "TOKEN_SIGNING_KEY_FILE": str(key),
     }
 
