@@ -1,6 +1,8 @@
 """What an operator does at the command line: `python -m functions.accounts.operator`.
 
     create-admin --email ADDRESS    make a platform administrator; the password is read from the input
+    open-vault                      give administrators a place in Vault, for their second factors; needs
+                                    a login to Vault with the policy `provisioner`
     rotate-signing-key [--at-once]  sign access tokens with a new key
 
 Settings are those of the function `accounts`. There is no default administrator and no default password.
@@ -71,6 +73,28 @@ async def create_admin(resources: Resources, *, email: str, password: str) -> Te
     return tenant_id
 
 
+async def open_vault(resources: Resources) -> TenantId:
+    """Give the tenant of the platform's own people its policy in Vault; return which it is.
+
+    Raises
+    ------
+    Refused
+        There is no administrator yet, or Vault refuses or does not answer.
+    """
+    from alphapulse.tenancy.vault.errors import VaultError  # noqa: PLC0415 - this command alone needs it
+
+    async with resources.platform.session() as session:
+        found = await sql.operations_tenant(session)
+    if found is None:
+        raise Refused("there is no platform administrator yet")
+    tenant_id = TenantId(found)
+    try:
+        await resources.platform_vault.create_tenant(tenant_id)
+    except VaultError as error:
+        raise Refused(str(error)) from error
+    return tenant_id
+
+
 async def rotate_signing_key(resources: Resources, *, at_once: bool) -> str:
     """Make a new signing key; return what happens when.
 
@@ -92,6 +116,8 @@ async def _run(options: argparse.Namespace, resources: Resources) -> str:
     try:
         if options.command == "rotate-signing-key":
             return await rotate_signing_key(resources, at_once=options.at_once)
+        if options.command == "open-vault":
+            return f"{await open_vault(resources)} has its place in Vault"
         tenant_id = await create_admin(resources, email=options.email, password=_password())
         return f"{options.email} is a platform administrator in tenant {tenant_id}"
     finally:
@@ -113,6 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("create-admin").add_argument("--email", required=True)
+    commands.add_parser("open-vault")
     commands.add_parser("rotate-signing-key").add_argument("--at-once", action="store_true")
     options = parser.parse_args(arguments)
     try:

@@ -12,12 +12,16 @@ import jwt
 import pytest
 
 from alphapulse.data.bootstrap import DatabaseUrls
-from alphapulse.runtime.settings import Settings
+from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.settings import Secret, Settings
+from functions.accounts import operator
 from tests.function.accounts.conftest import Person
 from tests.function.conftest import Clock, Functions
 from tests.processes import ROOT
+from tests.vault_for_functions import FunctionVault
 
 PASSWORD = "a password of the operator"
+PROVISIONER = ROOT / "knative/platform/vault/policies/provisioner.hcl"
 
 
 def run(database: DatabaseUrls, key_file: Path, *arguments: str, entered: str = "") -> tuple[int, str, str]:
@@ -88,6 +92,30 @@ async def test_an_administrator_logs_in_and_neither_trades_nor_owns(
 
     assert claims["role"] == "platform_admin"
     assert [answer.status_code for answer in refused] == [403, 403, 403]
+
+
+async def test_a_place_in_vault_is_made_by_who_may_provision(
+    empty_database: DatabaseUrls, settings_with_vault: Settings, key_file: Path, vault: FunctionVault
+) -> None:
+    settings = settings_with_vault.replace(platform_database_url=Secret(empty_database.platform))
+    nobody = Resources(settings)
+    with pytest.raises(operator.Refused, match="no platform administrator"):
+        await operator.open_vault(nobody)
+    tenant_id = await operator.create_admin(nobody, email="ada@example.com", password=PASSWORD)
+    with pytest.raises(operator.Refused):
+        await operator.open_vault(nobody)
+    await nobody.close()
+
+    vault.send("PUT", "sys/policies/acl/provisioner", {"policy": PROVISIONER.read_text()})
+    vault.send("POST", "auth/approle/role/operator", {"token_policies": ["provisioner"]})
+    role_id, secret_id = key_file.with_name("role-id"), key_file.with_name("secret-id")
+    role_id.write_text(vault.send("GET", "auth/approle/role/operator/role-id")["data"]["role_id"])
+    secret_id.write_text(vault.send("POST", "auth/approle/role/operator/secret-id", {})["data"]["secret_id"])
+    provisioner = Resources(settings.replace(vault_role_id_file=role_id, vault_secret_id_file=secret_id))
+
+    assert await operator.open_vault(provisioner) == tenant_id
+    assert await provisioner.platform_vault.tenant_exists(tenant_id)
+    await provisioner.close()
 
 
 @pytest.mark.parametrize(
