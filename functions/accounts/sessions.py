@@ -69,13 +69,9 @@ async def end_session(session_id: uuid.UUID, request: Request, scope: PersonScop
     """End one of the caller's logins."""
 
     async def make(work: TenantWork) -> bytes:
-        ended = await sql.revoke_family(
-            work.session,
-            tenant_id=scope.tenant_id.value,
-            user_id=principal_of(scope).user_id,
-            family_id=session_id,
-            now=work.now,
-        )
+        of_user = {"tenant_id": scope.tenant_id.value, "user_id": principal_of(scope).user_id}
+        await sql.lock_families(work.session, **of_user)
+        ended = await sql.revoke_family(work.session, **of_user, family_id=session_id, now=work.now)
         if not ended:
             raise NotFound("there is no such login")
         await work.audit("session.ended", resource_type="session", resource_id=str(session_id))

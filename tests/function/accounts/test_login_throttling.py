@@ -160,6 +160,26 @@ async def test_attempts_are_forgotten_after_a_day(
     assert await attempts(functions, victim.email) == 1
 
 
+async def test_counts_of_days_ago_are_swept_away(
+    people: People, tenant: TenantId, clock: Clock, functions: Functions
+) -> None:
+    victim = await people(tenant)
+    await guess(victim.api, victim.email)
+
+    clock.advance(days=2, minutes=1)
+    left = 1
+    for _ in range(50):
+        # Each failure sweeps a few, the oldest first; other tests of this process have left theirs.
+        await guess(victim.api, f"{secrets.token_hex(8)}@example.com")
+        async with functions.resources("accounts").platform.session() as session:
+            count = "SELECT count(*) FROM login_throttles WHERE key = $1"
+            left = await session.fetchval(count, account_key(victim.email))
+        if not left:
+            break
+
+    assert left == 0
+
+
 async def test_failures_are_audited_once_a_minute_with_their_number(
     people: People, tenant: TenantId, clock: Clock, functions: Functions, app_database: Database
 ) -> None:

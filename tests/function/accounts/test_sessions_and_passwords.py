@@ -109,6 +109,16 @@ async def test_a_logout_does_not_let_a_token_escape_that_is_being_refreshed(owne
     assert (await owner.refresh()).status_code == 401
 
 
+async def test_a_login_that_is_ended_does_not_live_on_in_a_token_being_refreshed(owner: Person) -> None:
+    current = (await owner.api.get("/auth/sessions")).json()["items"][0]["id"]
+
+    refreshed, ended = await asyncio.gather(owner.refresh(), owner.api.delete(f"/auth/sessions/{current}"))
+
+    assert ended.status_code == 204
+    if refreshed.status_code == 200:
+        assert (await owner.refresh(refreshed.json())).status_code == 401
+
+
 async def test_a_changed_password_ends_the_other_logins_and_keeps_this_one(
     people: People, tenant: TenantId, app_database: Database
 ) -> None:
