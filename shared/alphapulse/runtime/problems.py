@@ -68,8 +68,10 @@ def as_function_error(error: Exception) -> FunctionError:
         return DependencyDown("tokens cannot be verified at the moment")
     if isinstance(error, ClientDisconnect):
         return Invalid("the connection ended before the body did")  # for the log; nobody reads the answer
-    return _of_billing(error) or _of_provisioning(error) or FunctionError(
-        "an unexpected error occurred; quote the trace id when you report it"
+    return (
+        _of_billing(error)
+        or _of_provisioning(error)
+        or FunctionError("an unexpected error occurred; quote the trace id when you report it")
     )
 
 
