@@ -1,11 +1,14 @@
 """No secret in anything a run wrote: logs, console, status, events in the broker's log, answers."""
 
+import re
 from pathlib import Path
 
+import httpx
+import pyotp
 import pytest
 
 from alphapulse_local.testing import RunningPlatform
-from tests.e2e.conftest import User
+from tests.e2e.conftest import User, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +37,34 @@ def written_by(platform: RunningPlatform) -> dict[str, str]:
     return {str(path): path.read_bytes().decode("latin-1") for path in files if Path(path).is_file()}
 
 
+def used_by(platform: RunningPlatform, user: User) -> dict[str, str]:
+    """Use everything else that one logs in with, rightly and wrongly, and return it."""
+    key = user.post("/auth/api-keys", {"name": "bot"})["key"]
+    cookies = user.http.post(
+        "/auth/login?cookie=true", json={"email": user.email, "password": user.password}
+    ).json()
+    totp = user.post("/auth/totp", {"password": user.password})
+    confirmed = user.post("/auth/totp/confirm", {"code": pyotp.TOTP(totp["secret"]).now()}, expect=200)
+    user.http.post("/auth/password/forgot", json={"email": user.email})
+    letters = f"{platform.url}/mailbox.json?to={user.email}"
+    mails = eventually(
+        lambda: httpx.get(letters, trust_env=False).json()["items"],
+        lambda items: "Set a new password" in {item["subject"] for item in items},
+    )
+    tokens = [re.search(r"#token=(\S+)", mail["text"]) for mail in mails]
+    mailed = {f"mailed token {n}": token[1] for n, token in enumerate(tokens) if token}
+    for mark in ("", "x"):
+        with httpx.Client(base_url=platform.url, timeout=60, trust_env=False) as other:
+            other.get("/portfolio", headers={"X-API-Key": key + mark})
+            for token in mailed.values():
+                other.post("/auth/email/verify", json={"token": token + mark})
+            code = confirmed["recovery_codes"][0] + mark
+            body = {"email": user.email, "password": user.password, "totp": code}
+            other.post("/auth/login", json=body)
+    codes = {f"recovery code {n}": code for n, code in enumerate(confirmed["recovery_codes"])}
+    return {"key": key, "csrf token": cookies["csrf_token"], "totp": totp["secret"], **codes, **mailed}
+
+
 def test_nothing_a_run_wrote_holds_a_secret(platform: RunningPlatform, user: User) -> None:
     user.follow_technical_alone("1d")
     user.finished_run(user.run_agents("BTC-USD"))
@@ -44,6 +75,7 @@ def test_nothing_a_run_wrote_holds_a_secret(platform: RunningPlatform, user: Use
         "password": user.password,
         "access token": user.tokens["access_token"],
         "refresh token": user.tokens["refresh_token"],
+        **used_by(platform, user),
     }
     assert len(secret) >= 8
 
