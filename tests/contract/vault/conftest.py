@@ -1,7 +1,9 @@
 """Each test of this folder runs against the development store and, when there is one, a real server."""
 
+import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,22 +13,20 @@ from alphapulse_local.options import REPOSITORY
 from tests.contract.vault.rig import Rig
 
 _BINARY = vault_binary(REPOSITORY, os.environ.get("PATH", ""))
-_NONE = pytest.mark.skip("no OpenBao or Vault in .tools/bin or on PATH; `make bao` gets one")
-_KINDS = ["development-store", *(["real-server"] if _BINARY is not None else [])]
+_NONE = "no OpenBao or Vault in .tools/bin or on PATH; `make bao` gets one"
+_STORE, _REAL = "development-store", "real-server"
 
 
-@pytest.fixture(scope="session", params=_KINDS)
-def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A server that is set up as in production."""
-    directory = tmp_path_factory.mktemp("vault")
+@contextlib.contextmanager
+def _running(kind: str, directory: Path) -> Iterator[Rig]:
     server: EmbeddedSecretStore | EmbeddedVault
-    if request.param == "real-server" and _BINARY is not None:
+    if kind == _REAL and _BINARY is not None:
         server = EmbeddedVault(directory / "server", binary=_BINARY)
     else:
         server = EmbeddedSecretStore(directory / "server")
     try:
         server.start()
-        rig = Rig(request.param, server.url, server.root_token, directory / "credentials")
+        rig = Rig(kind, server.url, server.root_token, directory / "credentials")
         rig.set_up()
         yield rig
         rig.session.close()
@@ -34,7 +34,20 @@ def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         server.stop()
 
 
-@pytest.fixture(params=[pytest.param("real-server", marks=[] if _BINARY is not None else _NONE)])
-def real_server() -> str:
-    """The program of the real server; skips, with a reason, where there is none."""
-    return str(_BINARY)
+@pytest.fixture(scope="session", params=[_STORE, *([_REAL] if _BINARY is not None else [])])
+def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A server that is set up as in production."""
+    with _running(request.param, tmp_path_factory.mktemp("vault")) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Rig]]:
+    """The development store and a real server; skips, with a reason, where there is none."""
+    if _BINARY is None:
+        pytest.skip(_NONE)
+    with (
+        _running(_STORE, tmp_path_factory.mktemp("store")) as store,
+        _running(_REAL, tmp_path_factory.mktemp("real")) as real,
+    ):
+        yield store, real

@@ -144,10 +144,6 @@ def test_a_path_of_no_engine_is_404(vault: Rig) -> None:
     assert vault.ask("GET", "nowhere/data/x")[0] == 404
 
 
-def test_a_real_server_takes_part_in_this_suite(real_server: str) -> None:
-    assert real_server.endswith(("bao", "vault"))
-
-
 def test_health_needs_no_token(vault: Rig) -> None:
     status, answer = vault.ask("GET", "sys/health", token="")
 

@@ -31,7 +31,7 @@ class Rule:
     def expression(self) -> re.Pattern[str]:
         """The pattern: `+` is one segment, `*` at the end is anything."""
         body = self.pattern.removesuffix("*")
-        segments = ["[^/]+" if segment == "+" else re.escape(segment) for segment in body.split("/")]
+        segments = ["[^/]*" if segment == "+" else re.escape(segment) for segment in body.split("/")]
         return re.compile("/".join(segments) + (".*" if self.pattern.endswith("*") else ""), re.DOTALL)
 
     @property
@@ -82,6 +82,8 @@ def _rule(kind: str, pattern: str, attributes: dict[str, Any]) -> Rule:
         raise InvalidHcl(f"expected path, found {kind}")
     if "{{" in pattern:
         raise InvalidHcl("the development store does not support templated paths")
+    if "+*" in pattern:
+        raise InvalidHcl(f"path {pattern}: '+*' is forbidden")
     unknown = sorted(set(attributes) - _ATTRIBUTES)
     if unknown:
         raise InvalidHcl(f"path {pattern}: unknown {', '.join(unknown)}")
@@ -105,6 +107,9 @@ def _deciding(held: list[Rule], path: str, *, listing: bool) -> list[Rule]:
     if exact:
         return exact
     matching = [rule for rule in held if rule.wild and rule.expression.fullmatch(path)]
+    if not matching and listing:
+        bare = path.removesuffix("/")
+        matching = [rule for rule in held if rule.wild and rule.expression.fullmatch(bare)]
     if not matching:
         return []
     best = max(matching, key=lambda rule: rule.priority).pattern

@@ -36,14 +36,16 @@ class KvApi:
             ("metadata", "list"): self._list,
             ("metadata", "delete"): self._remove,
         }.get((section, request.operation))
-        if handler is None or (not path and (section, request.operation) != ("metadata", "list")):
+        if not path and request.operation != "list":
+            raise Refused(404, "1 error occurred:\n\t* unsupported path\n\n")
+        if handler is None:
             raise Refused(405, "1 error occurred:\n\t* unsupported operation\n\n")
         return handler(request, path)
 
     def exists(self, rest: str) -> bool:
         """Say whether a write to `data/` or `metadata/` changes something rather than creates it."""
         section, _, path = rest.partition("/")
-        return section not in ("data", "metadata") or self._find(path) is not None
+        return section not in ("data", "metadata") or not path or self._find(path) is not None
 
     def _read(self, request: Request, path: str) -> Answer:
         secret = self._found(path)
@@ -93,9 +95,12 @@ class KvApi:
 
     def _drop_oldest(self, secret: dict[str, Any]) -> None:
         kept = secret["max_versions"] or self._engine()["max_versions"] or _DEFAULT_VERSIONS
-        for number in sorted(map(int, secret["versions"]))[:-kept]:
-            del secret["versions"][str(number)]
-        secret["oldest_version"] = min(map(int, secret["versions"]), default=0)
+        excess = secret["current_version"] - kept
+        if excess >= 0:
+            secret["versions"] = {
+                number: version for number, version in secret["versions"].items() if int(number) > excess
+            }
+            secret["oldest_version"] = excess + 1
 
     def _delete_newest(self, _: Request, path: str) -> Answer:
         secret = self._find(path)
@@ -105,14 +110,17 @@ class KvApi:
         return Answer()
 
     def _delete(self, request: Request, path: str) -> Answer:
-        secret = self._found(path)
-        self._mark_deleted(secret, _versions(request))
-        self._keep(path, secret)
+        secret, numbers = self._find(path), _versions(request)
+        if secret is not None:
+            self._mark_deleted(secret, numbers)
+            self._keep(path, secret)
         return Answer()
 
     def _undelete(self, request: Request, path: str) -> Answer:
-        secret = self._found(path)
-        for number in _versions(request):
+        secret, numbers = self._find(path), _versions(request)
+        if secret is None:
+            return Answer()
+        for number in numbers:
             version = secret["versions"].get(str(number))
             if version is not None and not version["destroyed"]:
                 version["deletion_time"] = ""
@@ -120,8 +128,10 @@ class KvApi:
         return Answer()
 
     def _destroy(self, request: Request, path: str) -> Answer:
-        secret = self._found(path)
-        for number in _versions(request):
+        secret, numbers = self._find(path), _versions(request)
+        if secret is None:
+            return Answer()
+        for number in numbers:
             version = secret["versions"].get(str(number))
             if version is not None:
                 version.update(destroyed=True, data=None)
@@ -142,8 +152,7 @@ class KvApi:
         secret["max_versions"] = request.number("max_versions", secret["max_versions"])
         secret["cas_required"] = request.flag("cas_required", default=secret["cas_required"])
         secret["custom_metadata"] = request.body.get("custom_metadata", secret["custom_metadata"])
-        if secret["versions"]:
-            self._drop_oldest(secret)
+        # Fewer versions than before are kept from the next write on.
         self._keep(path, secret)
         return Answer()
 
