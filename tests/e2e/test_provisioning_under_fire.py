@@ -113,6 +113,52 @@ def kill_each_once(
         stop.wait(0.3)  # the spacing of the kills
 
 
+def ask_stripe_for_a_refusal(platform: RunningPlatform) -> None:
+    """Have the simulated Stripe refuse the next customer for good."""
+    key = (platform.state.secrets / "stripe-simulator").read_text()
+    where = platform.status()["components"]["stripe-simulator"]["where"]
+    fault = {"method": "POST", "path": "/v1/customers", "status": "402"}
+    answer = httpx.post(f"http://{where}/_simulation/faults", data=fault, auth=(key, ""), trust_env=False)
+    answer.raise_for_status()
+
+
+def subjects_of(platform: RunningPlatform, tenant: NewTenant) -> str:
+    """Return the subjects of the mails a tenant's owner got, a line each."""
+    query = {"to": tenant.account["email"]}
+    answer = httpx.get(f"{platform.url}/mailbox.json", params=query, trust_env=False)
+    return "\n".join(mail["subject"] for mail in answer.json()["items"])
+
+
+def test_a_refused_customer_is_undone_by_the_dead_letter_and_the_owner_tries_again(
+    fragile: RunningPlatform,
+) -> None:
+    ask_stripe_for_a_refusal(fragile)
+    tenant = NewTenant(fragile.url)
+    tenant.sign_up()
+    failed = tenant.end()
+    refused = tenant.http.get("/portfolio")
+
+    retried = tenant.http.post(f"{tenant.accepted['status_url']}/retry")
+    active = tenant.end()
+    told = eventually(
+        lambda: subjects_of(fragile, tenant),
+        lambda subjects: "set up" in subjects and "ready" in subjects,
+    )
+    tenant.close()
+
+    steps = {step["step"]: step["status"] for step in failed["steps"]}
+    assert (failed["status"], steps["billing"], steps["vault"], steps["verify"]) == (
+        "failed",
+        "failed",
+        "compensated",
+        "skipped",
+    )
+    assert [part["left"] for part in failed["run"]["report"]["stores"]] == [[], [], [], []]
+    assert (refused.status_code, refused.json()["code"]) == (403, "tenant_not_active")
+    assert (retried.status_code, active["status"]) == (202, "active")
+    assert "could not be set up" in told
+
+
 def test_a_tenant_is_deleted_over_http_and_cannot_log_in_any_more(fragile: RunningPlatform) -> None:
     tenant = NewTenant(fragile.url)
     tenant.sign_up()
