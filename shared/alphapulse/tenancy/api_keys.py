@@ -118,8 +118,10 @@ class ApiKeys:
         lookup = self._lookups.get(key.digest)
         if lookup is None or lookup.believed_until <= now:
             lookup = self._begin(key, now)
-        # A request that is given up must not take the lookup of the others with it.
-        principal = await asyncio.shield(lookup.principal)
+        if not lookup.principal.done():
+            # A request that is given up must not take the lookup of the others with it.
+            await asyncio.shield(lookup.principal)
+        principal = lookup.principal.result()
         if principal is None:
             raise InvalidApiKey("the API key is not valid")
         return principal
