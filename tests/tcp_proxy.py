@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -11,6 +12,7 @@ class TcpProxy:
     def __init__(self, target: int) -> None:
         self._target = target
         self._server: asyncio.Server | None = None
+        self._silence: tuple[bytes, int] | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
 
@@ -34,6 +36,14 @@ class TcpProxy:
         credentials, at, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}"))
 
+    def fall_silent_after(self, request: bytes, *, times: int = 1) -> None:
+        """Pass requests on and answers no more, on a connection that has sent these bytes so often."""
+        self._silence = (request, times)
+
+    def speak(self) -> None:
+        """Pass all answers on again."""
+        self._silence = None
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -42,7 +52,11 @@ class TcpProxy:
         far_writer: asyncio.StreamWriter | None = None
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+            seen = bytearray()
+            await asyncio.gather(
+                _copy(reader, far_writer, seen.extend),
+                _copy(far_reader, writer, dropped=lambda: self._is_silent(seen)),
+            )
         except (OSError, asyncio.CancelledError):
             pass  # either end is gone, or the proxy went down: both ends are closed below
         finally:
@@ -50,10 +64,24 @@ class TcpProxy:
                 if end is not None:
                     end.transport.abort()
 
+    def _is_silent(self, seen: bytearray) -> bool:
+        if self._silence is None:
+            return False
+        request, times = self._silence
+        return seen.count(request) >= times
 
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+
+async def _copy(
+    source: asyncio.StreamReader,
+    sink: asyncio.StreamWriter,
+    note: Callable[[bytes], object] = lambda _: None,
+    *,
+    dropped: Callable[[], bool] = lambda: False,
+) -> None:
     while data := await source.read(65536):
-        sink.write(data)
-        await sink.drain()
+        note(data)
+        if not dropped():
+            sink.write(data)
+            await sink.drain()
     with contextlib.suppress(OSError):
         sink.write_eof()
