@@ -12,7 +12,7 @@ from alphapulse.provisioning.runs import Run, sql
 from alphapulse.provisioning.steps import Step
 from alphapulse.runtime.work import TenantWork
 
-_ROWS_AT_ONCE: Final = 10_000
+_ROWS_AT_ONCE: Final = 50_000
 # The registry: what happened to the tenant, and what must still be told.
 _ALWAYS_KEPT: Final = frozenset({"audit_log", "outbox", "provisioning_runs", "provisioning_steps"})
 # A failed provisioning leaves the account: its owner logs in, sees why, and tries again.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import redis.asyncio as redis
 from argon2 import PasswordHasher
 from hvac.adapters import JSONAdapter
 
@@ -250,3 +251,39 @@ class SignUps:
 def sign_ups(functions: Functions, database: DatabaseUrls) -> SignUps:
     """Pending tenants, and what became of them."""
     return SignUps(functions, database)
+
+
+@pytest.fixture
+async def active(sign_ups: SignUps, courier: Courier) -> TenantId:
+    """An active tenant."""
+    tenant, event = await sign_ups.new()
+    await courier.carry(event)
+    return tenant
+
+
+@pytest.fixture
+async def lived_in(active: TenantId, functions: Functions, stores: Stores) -> TenantId:
+    """An active tenant with trades, a secret, and values in the cache."""
+    resources = functions.resources("provision_verify")
+    async with resources.database.tenant(active) as session:
+        await session.execute(
+            """INSERT INTO trades
+                (tenant_id, id, client_order_id, exchange, symbol, side, type, quantity)
+            SELECT $1, gen_random_uuid(), 'order-' || number, 'paper', 'BTC-USD', 'buy', 'market',
+                0.123456789012345678
+            FROM generate_series(1, 2500) AS number""",
+            active.value,
+        )
+        await session.execute(
+            """INSERT INTO trade_executions
+                (tenant_id, id, trade_id, execution_id, quantity, price, executed_at)
+            SELECT tenant_id, gen_random_uuid(), id, 'fill', quantity, 100, now() FROM trades
+            WHERE tenant_id = $1""",
+            active.value,
+        )
+    await resources.vault.tenant(active).write("exchanges", "kraken", data={"api_secret": "deep-secret"})
+    await resources.cache.tenant(active).put("portfolio", value={"equity": "1"}, ttl_seconds=600)
+    client = redis.Redis.from_url(stores.redis)
+    await client.set(f"tenant:{{{active}}}:forgotten", "not in any account")
+    await client.aclose()
+    return active
