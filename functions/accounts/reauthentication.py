@@ -1,6 +1,7 @@
 """The password, or a code, once more: for what a borrowed browser must not be enough.
 
-Guesses count like guesses at a login.
+Guesses count like guesses at a login, passwords and codes each on a count of its own: whoever knows the
+password could otherwise begin to count guessed codes anew with it.
 """
 
 from typing import Any
@@ -40,11 +41,11 @@ async def check_password(scope: Scope, password: SecretStr) -> Any:
     of_user = {"tenant_id": scope.tenant_id.value, "user_id": principal_of(scope).user_id}
     async with scope.platform_transaction() as work:
         user = await second_factor.sql.state(work.session, **of_user)
-    await count_attempt(scope, user["email"])
+    await _count(scope, throttling.account_key(user["email"], of="proof"))
     if not await verify_password(user["password_hash"], password.get_secret_value()):
         raise WrongPassword("the password is wrong")
     async with scope.platform_transaction() as work:
-        await forget_attempts(work.session, user["email"])
+        await throttling.sql.clear(work.session, key=throttling.account_key(user["email"], of="proof"))
     return user
 
 
@@ -56,24 +57,26 @@ async def check_code(scope: Scope, email: str, code: SecretStr) -> None:
     WrongCode
         It is none of the caller's.
     """
-    await count_attempt(scope, email)
+    await count_code(scope, email)
     user_id = principal_of(scope).user_id
     if not await second_factor.accepts(scope.resources, scope.tenant_id, user_id, code.get_secret_value()):
         raise WrongCode("the code is wrong or was used before")
     async with scope.platform_transaction() as work:
-        await forget_attempts(work.session, email)
+        await forget_codes(work.session, email)
 
 
-async def count_attempt(scope: Scope, email: str) -> None:
-    """Count an attempt of the caller; raises `TooManyAttempts`."""
+async def count_code(scope: Scope, email: str) -> None:
+    """Count a code that the caller shows; raises `TooManyAttempts`."""
+    await _count(scope, throttling.account_key(email, of="code"))
+
+
+async def forget_codes(session: Session, email: str) -> None:
+    """Forget the codes that the caller has shown: the last one was good."""
+    await throttling.sql.clear(session, key=throttling.account_key(email, of="code"))
+
+
+async def _count(scope: Scope, key: str) -> None:
     async with scope.resources.platform.session() as session:
-        until = await throttling.charge(
-            session, throttling.account_key(email, of="proof"), throttling.ACCOUNT, now=scope.now
-        )
+        until = await throttling.charge(session, key, throttling.ACCOUNT, now=scope.now)
     if until is not None:
         raise throttling.refusal(until, scope.now)
-
-
-async def forget_attempts(session: Session, email: str) -> None:
-    """Forget the caller's attempts."""
-    await throttling.sql.clear(session, key=throttling.account_key(email, of="proof"))

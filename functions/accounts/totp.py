@@ -95,7 +95,7 @@ async def confirm(body: Confirmation, scope: PersonScope) -> RecoveryCodes:
     user, user_id = await _user(scope), principal_of(scope).user_id
     if user["totp_enabled_at"] is not None:
         raise TotpEnabled("the second factor is on already")
-    await reauthentication.count_attempt(scope, user["email"])
+    await reauthentication.count_code(scope, user["email"])
     code = body.code.get_secret_value()
     step = await second_factor.matching_step(scope.resources, scope.tenant_id, user_id, code)
     if step is None:
@@ -104,7 +104,7 @@ async def confirm(body: Confirmation, scope: PersonScope) -> RecoveryCodes:
     async with scope.platform_transaction() as work:
         if await second_factor.sql.enable(work.session, **of_user, step=step, now=work.now) is None:
             raise TotpEnabled("the second factor is on already")
-        await reauthentication.forget_attempts(work.session, user["email"])
+        await reauthentication.forget_codes(work.session, user["email"])
         codes = await second_factor.new_recovery_codes(work.session, user_id, now=work.now)
         await work.audit("totp.enabled", resource_type="user", resource_id=str(user_id))
     return RecoveryCodes(recovery_codes=codes)

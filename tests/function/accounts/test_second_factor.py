@@ -230,6 +230,22 @@ async def test_guessed_codes_lock_like_guessed_passwords_and_asking_for_the_code
     assert locked.status_code == 429
 
 
+async def test_the_right_password_does_not_begin_to_count_guessed_codes_anew(
+    person: Person, enrol: Enrol
+) -> None:
+    phone = await enrol(person)
+    wrong = [f"{n:06}" for n in range(11) if f"{n:06}" != phone.code()]
+
+    guesses = [
+        await person.api.post("/auth/totp/disable", json={"password": PASSWORD, "code": code})
+        for code in wrong
+    ]
+    locked = await person.api.post("/auth/totp/disable", json={"password": PASSWORD, "code": phone.code()})
+
+    assert outcome(guesses[0]) == (403, "wrong_code")
+    assert outcome(guesses[-1]) == outcome(locked) == (429, "too_many_attempts")
+
+
 async def test_a_password_reset_does_not_get_around_it(
     person: Person, enrol: Enrol, mailbox: Mailbox
 ) -> None:
