@@ -109,7 +109,9 @@ async def reset_password(body: PasswordReset, request: HttpRequest, resources: F
             work.session, token, Purpose.RESET_PASSWORD, Purpose.INVITATION, now=work.now
         )
         of_user = {"tenant_id": tenant_id.value, "user_id": user["user_id"]}
-        await sql.set_password(work.session, **of_user, password_hash=password_hash, now=work.now)
+        changed = await sql.set_password(work.session, **of_user, password_hash=password_hash, now=work.now)
+        if changed is None:
+            raise one_time_tokens.InvalidOneTimeToken
         ended = await sessions.revoke_all(work.session, _principal(tenant_id, user), now=work.now)
         await one_time_tokens.withdraw(work.session, user["user_id"], *Purpose)
         await throttling.succeeded(work.session, user["email"])

@@ -4,11 +4,13 @@ UPDATE users SET password_hash = :password_hash, updated_at = :now
 WHERE tenant_id = :tenant_id AND id = :user_id AND password_hash = :shown
 RETURNING id;
 
--- name: set_password!
--- The token came by mail, so the address is the user's; an invited user has arrived.
+-- name: set_password$
+-- The token came by mail, so the address is the user's; an invited user has arrived. Who was disabled since the
+-- token was judged stays so.
 UPDATE users SET password_hash = :password_hash, status = 'active',
     email_verified_at = coalesce(email_verified_at, :now), updated_at = :now
-WHERE tenant_id = :tenant_id AND id = :user_id;
+WHERE tenant_id = :tenant_id AND id = :user_id AND status <> 'disabled'
+RETURNING id;
 
 -- name: user_of_email^
 SELECT u.tenant_id, u.id, u.email

@@ -63,7 +63,8 @@ ACCOUNT = Policy(free=10, first=dt.timedelta(seconds=1), longest=_LONGEST, forgo
 CLIENT = Policy(
     free=100, first=dt.timedelta(seconds=1), longest=_LONGEST, forgotten_after=dt.timedelta(hours=1)
 )
-MAILS = Policy(free=3, first=dt.timedelta(minutes=5), longest=_DAY, forgotten_after=_DAY)
+# Anybody may ask for a mail to anybody: a longer lock would keep people from the way back in.
+MAILS = Policy(free=3, first=dt.timedelta(minutes=5), longest=dt.timedelta(hours=1), forgotten_after=_DAY)
 
 
 async def begin(resources: Resources, email: str, client: Client) -> None:
@@ -72,13 +73,14 @@ async def begin(resources: Resources, email: str, client: Client) -> None:
     Raises
     ------
     TooManyAttempts
-        The account's address or the client is locked. The attempt is counted all the same.
+        The account's address or the client is locked. An attempt at a locked address is counted all the
+        same; one of a locked client is not, or it could go on to lock the accounts of others.
     """
     now = resources.clock()
     async with resources.platform.session() as session:
-        locked = await charge(session, account_key(email), ACCOUNT, now=now)
-        others = await sql.locked_until(session, key=_client_key(client), now=now)
-    until = max((moment for moment in (locked, others) if moment is not None), default=None)
+        until = await sql.locked_until(session, key=_client_key(client), now=now)
+        if until is None:
+            until = await charge(session, account_key(email), ACCOUNT, now=now)
     if until is not None:
         raise refusal(until, now)
 

@@ -273,6 +273,30 @@ async def test_a_token_used_at_once_works_once(people: People, tenant: TenantId,
     assert sorted(answer.status_code for answer in answers) == [204, 422, 422, 422, 422]
 
 
+async def test_a_reset_does_not_bring_back_a_user_who_is_disabled_while_it_runs(
+    people: People, tenant: TenantId, mailbox: Mailbox, functions: Functions
+) -> None:
+    person = await people(tenant)
+    await forgotten(person)
+    token = await token_for(mailbox, person.email)
+    platform = functions.resources("accounts").platform
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+
+    async with platform.session(tenant) as session:
+        await session.execute("UPDATE users SET status = 'disabled' WHERE email = $1", person.email)
+        resetting = asyncio.create_task(reset(person, token))
+        async with asyncio.timeout(5):
+            while not await session.fetchval(waiting):
+                await asyncio.sleep(0.01)
+
+    assert (await resetting).status_code == 422
+    async with platform.session() as session:
+        status = await session.fetchval("SELECT status FROM users WHERE email = $1", person.email)
+    assert status == "disabled"
+
+
 async def test_a_token_is_for_one_purpose_and_one_tenant(
     people: People, tenant: TenantId, other_tenant: TenantId, mailbox: Mailbox
 ) -> None:
@@ -307,6 +331,23 @@ async def test_asking_again_and_again_sends_few_mails(
 
     assert {202} == {answer.status_code for answer in answers}
     assert len(mailbox.to(person.email)) <= 3
+
+
+async def test_mails_that_somebody_else_asked_for_keep_nobody_from_a_reset_for_more_than_an_hour(
+    people: People, tenant: TenantId, mailbox: Mailbox, functions: Functions, clock: Clock
+) -> None:
+    person = await people(tenant)
+    for _ in range(30):
+        await forgotten(person)
+        await functions.settle()
+        clock.advance(minutes=1)
+    before = len(mailbox.to(person.email))
+
+    clock.advance(hours=1)
+    await forgotten(person)
+    await functions.settle()
+
+    assert len(mailbox.to(person.email)) == before + 1
 
 
 async def test_a_mail_server_that_is_down_is_no_error_of_the_request_and_is_recorded(
