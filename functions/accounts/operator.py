@@ -108,7 +108,7 @@ async def rotate_signing_key(resources: Resources, *, at_once: bool) -> str:
     except (RotationUnderWay, KeysUnavailable) as error:
         raise Refused(str(error)) from error
     if at_once:
-        return "all access tokens are void within seconds; logins go on with their refresh tokens"
+        return "all access tokens are void within ten minutes; logins go on with their refresh tokens"
     return f"published now; signs from {keys.keys[-1].signs_from:%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -1,6 +1,7 @@
 """Access tokens: ES256 JWTs signed by `accounts`, verified everywhere with its JWKS."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,8 @@ AUDIENCE = "alphapulse-api"
 ALGORITHM = "ES256"
 #: Keys older than this are fetched again in the background, so that a new one is known before it signs.
 KEYS_REFETCHED_AFTER = dt.timedelta(minutes=5)
+# Keys older than this (a process was idle) may have been withdrawn: a token waits for the new ones.
+_KEYS_TRUSTED_FOR = 2 * KEYS_REFETCHED_AFTER
 _LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARACTERS = 4096
 _CACHED_TOKENS = 1024
@@ -107,6 +110,7 @@ class TokenVerifier:
         self._keys: dict[str, Any] = {}
         self._loading: asyncio.Future[None] | None = None
         self._asked_at: dt.datetime | None = None
+        self._fetched_at: dt.datetime | None = None
         self._outdated = True
         self._verified: dict[str, tuple[float, Principal]] = {}
 
@@ -120,7 +124,7 @@ class TokenVerifier:
         KeysUnavailable
             The key is not known and the newest ones cannot be fetched.
         """
-        self._refetch_old_keys()
+        await self._refetch_old_keys()
         now = self._clock().timestamp()
         cached = self._verified.get(token)
         if cached is not None and cached[0] > now:
@@ -188,9 +192,16 @@ class TokenVerifier:
             return True
         return self._asked_at is None or self._clock() - self._asked_at >= self._refetch_after
 
-    def _refetch_old_keys(self) -> None:
-        if self._keys and self._asked_at and self._clock() - self._asked_at >= KEYS_REFETCHED_AFTER:
-            self._begin_loading()  # and nobody waits: the keys at hand are good
+    async def _refetch_old_keys(self) -> None:
+        if not self._asked_at or not self._fetched_at:
+            return
+        now = self._clock()
+        if now - self._asked_at >= KEYS_REFETCHED_AFTER:
+            self._begin_loading()
+        if self._loading is not None and now - self._fetched_at >= _KEYS_TRUSTED_FOR:
+            # While they cannot be fetched the keys at hand are the best there is. Otherwise nobody waits.
+            with contextlib.suppress(KeysUnavailable):
+                await self._load()
 
     async def _load(self) -> None:
         """Fetch the keys, or wait for the fetch that is under way."""
@@ -221,7 +232,7 @@ class TokenVerifier:
         if not self._keys.keys() <= newest.keys():
             self._verified.clear()  # a key was withdrawn, and its tokens with it
         self._keys = newest
-        self._outdated = False
+        self._fetched_at, self._outdated = self._asked_at, False
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:

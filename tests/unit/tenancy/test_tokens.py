@@ -281,6 +281,33 @@ async def test_a_rotated_key_is_fetched(signer: TokenSigner) -> None:
     assert await checked.verify(new.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME)) == PRINCIPAL
 
 
+@pytest.mark.parametrize("seen_before", [True, False])
+async def test_a_process_that_was_idle_accepts_nothing_signed_with_a_key_withdrawn_meanwhile(
+    signer: TokenSigner, *, seen_before: bool
+) -> None:
+    keys, time = Keys(signer), [NOW]
+    checked = TokenVerifier(keys.fetch, clock=lambda: time[0])
+    token, other = (signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME * n) for n in (4, 5))
+    await checked.verify(token)
+    keys.jwks = Keys(TokenSigner(pem(ec.generate_private_key(ec.SECP256R1())))).jwks
+    time[0] = NOW + dt.timedelta(minutes=10)
+
+    with pytest.raises(InvalidToken):
+        await checked.verify(token if seen_before else other)
+
+
+async def test_old_keys_serve_on_while_no_newer_ones_can_be_fetched(signer: TokenSigner) -> None:
+    keys, time = SlowKeys(signer), [NOW]
+    keys.answer.set()
+    checked = TokenVerifier(keys.fetch, clock=lambda: time[0])
+    token = signer.sign(PRINCIPAL, now=NOW, lifetime=LIFETIME * 4)
+    await checked.verify(token)
+    keys.up, time[0] = False, NOW + dt.timedelta(minutes=30)
+
+    assert [await checked.verify(token) for _ in range(3)] == [PRINCIPAL] * 3
+    assert keys.fetches == 2
+
+
 async def test_without_keys_no_token_is_judged(signer: TokenSigner) -> None:
     async def down() -> Jwks:
         raise KeysUnavailable("down")
