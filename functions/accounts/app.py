@@ -33,6 +33,7 @@ from functions.accounts import (
     totp,
     users,
 )
+from functions.accounts.callers import OwnerScope
 from functions.accounts.schemas import (
     DeleteTenant,
     DeletionAccepted,
@@ -101,7 +102,7 @@ async def retry_provisioning(tenant_id: str, scope: TenantScope) -> SignUpAccept
 
 
 @tenant.get("/tenants/me/export", response_class=Response)
-async def export_everything(scope: TenantScope) -> StreamingResponse:
+async def export_everything(scope: OwnerScope) -> StreamingResponse:
     """Return all rows of the tenant as a zip file of JSON lines, one file per table."""
     headers = {"Content-Disposition": f'attachment; filename="alphapulse-{scope.tenant_id}.zip"'}
     return StreamingResponse(export.archive(scope), media_type="application/zip", headers=headers)

@@ -103,3 +103,10 @@ async def test_every_table_of_the_live_schema_is_exported_or_named_as_left_out(
 
     all_tables = {row["name"] for row in rows} | {"tenants"}
     assert all_tables - {table.name for table in found} == left_out
+
+
+@pytest.mark.parametrize("role", ["trader", "viewer"])
+async def test_only_the_owner_exports(accounts: Functions, active: TenantId, role: str) -> None:
+    answer = await accounts.caller("accounts", active, role=role).get("/tenants/me/export")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_permitted")
