@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from alphapulse.provisioning.runs import Run, sql
 from alphapulse.provisioning.steps import Step
 from alphapulse.runtime.work import TenantWork
+from alphapulse.tenancy.limiter import tenant_key
 
 _ROWS_AT_ONCE: Final = 50_000
 # The registry: what happened to the tenant, and what must still be told.
@@ -66,8 +67,13 @@ class CacheStore:
         return {"keys": await work.scope.resources.keyspace.remove(work.tenant_id)}
 
     async def left(self, work: TenantWork, run: Run) -> list[str]:  # noqa: ARG002 - see above
-        """Return the keys there are."""
-        return await work.scope.resources.keyspace.keys_of(work.tenant_id)
+        """Return the keys there are.
+
+        But the count of requests: whoever watches the removal is counted, so it may be there again at any
+        moment; it expires by itself.
+        """
+        keys = await work.scope.resources.keyspace.keys_of(work.tenant_id)
+        return [key for key in keys if key != tenant_key(work.tenant_id)]
 
 
 class VaultStore:

@@ -73,6 +73,33 @@ async def test_the_deletion_is_proved_by_a_report_of_what_was_removed_and_checke
     assert len(broker.named("tenant.deleted", lived_in)) == 1
 
 
+async def test_an_owner_who_watches_the_deletion_does_not_hold_it_up(
+    monkeypatch: pytest.MonkeyPatch,
+    functions: Functions,
+    accounts: Functions,
+    broker: Broker,
+    courier: Courier,
+    sign_ups: SignUps,
+    active: TenantId,
+) -> None:
+    await delete(accounts, active)
+    owner = accounts.caller("accounts", active)
+    keyspace = functions.resources("provision_compensate").keyspace
+    remove, seen = keyspace.remove, []
+
+    async def watched(tenant_id: TenantId) -> int:
+        removed = await remove(tenant_id)
+        seen.append(await owner.get(f"/tenants/{active}/provisioning"))
+        return removed
+
+    monkeypatch.setattr(keyspace, "remove", watched)
+    answer = await courier.deliver("provision_compensate", await deletion_event(broker, active))
+
+    assert answer is not None
+    assert ([found.status_code for found in seen], answer.status_code) == ([200], 204), answer.text
+    assert await sign_ups.status(active) == "deleted"
+
+
 async def test_a_deletion_that_comes_again_does_nothing(
     accounts: Functions, broker: Broker, courier: Courier, sign_ups: SignUps, active: TenantId
 ) -> None:
