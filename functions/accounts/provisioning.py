@@ -108,6 +108,8 @@ async def retry(scope: Scope, tenant_id: str) -> SignUpAccepted:
         The caller is not the owner.
     NotFailed
         The tenant is in another state than `failed`.
+    Transient
+        What the failed run left is being looked for at this moment.
     """
     _own(tenant_id, scope.tenant_id)
     if scope.principal is None or scope.principal.role is not Role.OWNER:
@@ -117,6 +119,7 @@ async def retry(scope: Scope, tenant_id: str) -> SignUpAccepted:
         if tenant is None or tenant["status"] != TenantStatus.FAILED:
             status = "unknown" if tenant is None else tenant["status"]
             raise NotFailed(f"only a failed provisioning can be tried again; the tenant is {status}")
+        await runs.hold_rechecks(work)
         await change_status(work.session, work.tenant_id, TenantStatus.PENDING, now=work.now)
         try:
             await _request(work, Tier(tenant["tier"]))

@@ -91,8 +91,10 @@ async def recheck(scope: Scope, run_id: uuid.UUID) -> bool:
         run = await runs.locked(work, run_id)
         expected = TenantStatus.FAILED if run.kind == "provision" else TenantStatus.DELETED
         report = None
-        # A new run has begun, or the tenant has been deleted: what is there is theirs.
-        if run.tenant_status == expected and any([await store.left(work, run) for store in STORES]):
+        # A new run has begun, or the tenant has been deleted: what is there is theirs. Asked with the run
+        # in hand: a new run begins only when it is free (`runs.hold_rechecks`).
+        status = await sql.tenant_status(work.session, tenant_id=work.tenant_id.value)
+        if status == expected and any([await store.left(work, run) for store in STORES]):
             report = await _empty_stores(work, run)
             logger.warning("found_after_removal", run_id=str(run_id), kind=run.kind)
         await sql.recheck_done(

@@ -16,8 +16,11 @@ FOR UPDATE OF r SKIP LOCKED;
 -- name: run_exists$
 SELECT true FROM provisioning_runs WHERE tenant_id = :tenant_id AND id = :run_id;
 
--- name: open_run$
-SELECT id FROM provisioning_runs WHERE tenant_id = :tenant_id AND status IN ('running', 'compensating');
+-- name: tenant_status$
+SELECT status FROM tenants WHERE id = :tenant_id;
+
+-- name: rechecks
+SELECT id FROM provisioning_runs WHERE tenant_id = :tenant_id AND recheck_at IS NOT NULL;
 
 -- name: steps_of
 SELECT id, step, status, attempts, detail, error, started_at, finished_at

@@ -136,6 +136,21 @@ async def locked(work: TenantWork, run_id: uuid.UUID) -> Run:
     )
 
 
+async def hold_rechecks(work: TenantWork) -> None:
+    """Let nobody look for what ended runs left until this transaction ends: it may begin a new run.
+
+    Otherwise the new run's things could be taken for the old one's and removed.
+
+    Raises
+    ------
+    Transient
+        Somebody is looking at this moment.
+    """
+    ended = [row["id"] async for row in sql.rechecks(work.session, tenant_id=work.tenant_id.value)]
+    for run_id in ended:
+        await locked(work, run_id)
+
+
 async def _steps(session: Session, tenant_id: uuid.UUID, run_id: uuid.UUID) -> dict[Step, StepRow]:
     found = {}
     async for row in sql.steps_of(session, tenant_id=tenant_id, run_id=run_id):

@@ -1,11 +1,13 @@
 """After a failure that was undone: the owner sees why, is told, and has it tried again."""
 
+import datetime as dt
 import json
 from typing import Any
 
 import pytest
 
 from alphapulse.events import Event
+from alphapulse.provisioning.compensation import RECHECK_AFTER
 from alphapulse.provisioning.steps import Step
 from alphapulse.tenancy.tenant import TenantId
 from tests.function.conftest import Broker, Functions
@@ -122,6 +124,36 @@ async def test_a_second_factor_whose_secret_was_removed_does_not_lock_the_owner_
     rows = await sign_ups.fetch(tenant, "SELECT totp_enabled_at FROM users WHERE tenant_id = $1")
     assert await sign_ups.status(tenant) == "failed"
     assert {row["totp_enabled_at"] for row in rows} == {None}
+
+
+async def test_another_try_waits_for_the_look_at_what_the_first_one_left(  # noqa: PLR0917 - fixtures
+    monkeypatch: pytest.MonkeyPatch,
+    functions: Functions,
+    accounts: Functions,
+    broker: Broker,
+    courier: Courier,
+    sign_ups: SignUps,
+    stores: Stores,
+    failed: TenantId,
+) -> None:
+    await sign_ups.age(failed, RECHECK_AFTER + dt.timedelta(minutes=1))
+    owner = accounts.caller("accounts", failed)
+    keyspace = functions.resources("provision_compensate").keyspace
+    keys_of, during = keyspace.keys_of, []
+
+    async def asked_slowly(tenant_id: TenantId) -> list[str]:
+        if tenant_id == failed:
+            during.append(await owner.post(f"/tenants/{failed}/provisioning/retry"))
+        return await keys_of(tenant_id)
+
+    monkeypatch.setattr(keyspace, "keys_of", asked_slowly)
+    await courier.deliver("provision_compensate", functions.tick("provisioning-sweep"))
+    monkeypatch.undo()
+    await courier.carry(await retried(accounts, broker, failed))
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in during] == [(503, "run_busy")]
+    assert await sign_ups.status(failed) == "active"
+    assert set(await stores.of(failed, but=ACCOUNT)) == {"postgres", "redis", "vault", "stripe"}
 
 
 @pytest.mark.parametrize("role", ["trader", "viewer"])
