@@ -105,11 +105,12 @@ UPDATE tenants SET company = 'deleted', status_reason = NULL, trial_ends_at = NU
 WHERE id = :tenant_id;
 
 -- name: due_runs
--- Overdue, or without a sign of life for a while: an event was lost, or a compensation did not end.
+-- Overdue, or without a sign of life for a while: an event was lost, or a compensation did not end. Each
+-- attempt is a sign of life, so that one which keeps failing goes behind the others.
 SELECT r.tenant_id, r.id, r.kind, r.status, r.deadline_at
 FROM provisioning_runs r
 WHERE r.status IN ('running', 'compensating') AND (r.deadline_at <= :now OR r.updated_at <= :silent_since)
-ORDER BY r.deadline_at
+ORDER BY r.updated_at
 LIMIT :row_limit;
 
 -- name: due_rechecks

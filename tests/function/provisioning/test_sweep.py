@@ -1,10 +1,13 @@
 """What the events alone did not finish, the sweep finishes."""
 
+import asyncio
 import datetime as dt
 
 import pytest
 
+from alphapulse.provisioning import sweep as sweeping
 from alphapulse.provisioning.steps import ORDER, Step
+from alphapulse.tenancy.tenant import TenantId
 from tests.function.conftest import Broker, Functions
 from tests.function.provisioning import faults
 from tests.function.provisioning.conftest import SignUps
@@ -119,3 +122,29 @@ async def test_one_tenants_trouble_keeps_no_other_waiting(
     await sweep(functions, courier)
 
     assert (await sign_ups.status(stuck), await sign_ups.status(fine)) == ("pending", "failed")
+
+
+async def test_a_sweep_that_takes_long_leaves_the_rest_to_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, functions: Functions, courier: Courier, sign_ups: SignUps
+) -> None:
+    tenants = [(await sign_ups.new())[0] for _ in range(2)]
+    for tenant in tenants:
+        await sign_ups.age(tenant, dt.timedelta(days=1))  # the oldest of all
+    keyspace = functions.resources("provision_compensate").keyspace
+    remove = keyspace.remove
+
+    async def slow(tenant_id: TenantId) -> int:
+        await asyncio.sleep(0.1)
+        return await remove(tenant_id)
+
+    async def statuses() -> list[str]:
+        return sorted([await sign_ups.status(tenant) for tenant in tenants])
+
+    monkeypatch.setattr(keyspace, "remove", slow)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(sweeping, "BEGIN_WITHIN_SECONDS", 0.1)
+        await sweep(functions, courier)
+    after_one = await statuses()
+    await sweep(functions, courier)
+
+    assert (after_one, await statuses()) == (["failed", "pending"], ["failed", "failed"])
