@@ -20,7 +20,6 @@ async def activate(work: TenantWork, run: Run) -> dict[str, Any]:
         {
             "kind": "welcome",
             "recipient": "owner",
-            "parameters": {"company": run.company, "tier": run.tier.value},
             "dedupe_key": f"welcome:{work.tenant_id}",
         },
         correlation_id=str(run.id),
