@@ -189,6 +189,21 @@ async def test_turning_it_off_needs_password_and_code(
     ] == ["totp.enabled", "totp.disabled"]
 
 
+async def test_codes_of_a_secret_that_another_process_replaced_are_worth_nothing(
+    person: Person, enrol: Enrol, vault: FunctionVault, clock: Clock
+) -> None:
+    lost = await enrol(person)
+    assert (await person.try_to_log_in(totp=lost.code())).status_code == 200
+    path = f"secret/data/tenants/{person.tenant_id}/users/{person.user_id}/totp"
+    new = Authenticator(pyotp.random_base32(), clock)
+    vault.send("POST", path, {"data": {"secret": new.totp.secret}})
+    clock.advance(seconds=30)
+
+    answers = [await person.try_to_log_in(totp=phone.code()) for phone in (lost, new)]
+
+    assert [answer.status_code for answer in answers] == [401, 200]
+
+
 async def test_while_it_is_on_it_is_not_made_anew(person: Person, enrol: Enrol) -> None:
     await enrol(person)
 
