@@ -190,7 +190,9 @@ async def test_no_functions_own_login_reads_or_writes_a_tenants_secret(
     assert (status != 403) == ((method, "metadata" in path) in allowed)
 
 
-@pytest.mark.parametrize("function", ["trade", "credentials", "order-sync", "credential-health"])
+@pytest.mark.parametrize(
+    "function", ["trade", "credentials", "order-sync", "credential-health", "provision-verify"]
+)
 @pytest.mark.parametrize(("method", "path", "body"), _PLATFORM)
 def test_a_plain_functions_login_reaches_nothing_of_the_platform(
     vault: Rig, function: str, method: str, path: str, body: dict[str, object] | None

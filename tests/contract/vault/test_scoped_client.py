@@ -205,7 +205,7 @@ async def test_a_tenant_is_made_twice_found_and_removed_with_everything(vault: R
 async def test_a_policy_that_was_tampered_with_is_not_taken_for_the_tenants(vault: Rig) -> None:
     tenant_id = await vault.new_tenant()
     vault.ask("PUT", f"sys/policies/acl/tenant-{tenant_id}", {"policy": "# nothing"})
-    async with vault.connection("provision-verify") as connection:
+    async with vault.connection("provision-compensate") as connection:
         platform = PlatformVault(connection)
 
         assert not await platform.tenant_exists(tenant_id)

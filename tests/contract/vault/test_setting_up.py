@@ -111,7 +111,7 @@ async def test_tenants_policies_are_brought_to_the_present_text_when_asked(vault
 
     assert "changed 0 of 15" in _run(vault)[1]
     assert f"~ policy tenant-{tenant_id}\n    the text differs" in _run(vault, "--tenants")[1]
-    async with vault.connection("provision-verify") as connection:
+    async with vault.connection("provision-compensate") as connection:
         assert await PlatformVault(connection).tenant_exists(tenant_id)
 
 

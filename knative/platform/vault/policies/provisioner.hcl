@@ -1,4 +1,4 @@
-# The provisioning steps that make, check and remove a tenant. They see which secrets a tenant has and may
+# The provisioning functions that make and remove a tenant. They see which secrets a tenant has and may
 # remove them; to read or write one they mint the tenant's token like every function.
 path "sys/policies/acl/tenant-*" {
   capabilities = ["create", "read", "update", "delete"]
