@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from alphapulse.runtime.errors import NotPermitted
 from alphapulse.runtime.http import TenantScope
-from alphapulse.runtime.rate_limits import client_address
+from alphapulse.runtime.rate_limits import address_of
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope
 from alphapulse.tenancy.principal import Principal, Role
@@ -34,7 +34,7 @@ class Client:
 def client_of(request: Request, resources: Resources) -> Client:
     """Return the client of a request."""
     agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
-    address = client_address(request.scope, trusted_hops=resources.settings.trusted_hops)
+    address = address_of(request.scope, resources.settings)
     return Client(address=address, agent=agent[:_AGENT_CHARACTERS])
 
 

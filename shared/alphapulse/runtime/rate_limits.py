@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from alphapulse.runtime.errors import FunctionError, QuotaExceeded, RateLimited
 from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.settings import Network, Settings
 from alphapulse.tenancy.limiter import address_allowance
 from alphapulse.tenancy.windows import Allowance, Standing
 
@@ -99,7 +100,7 @@ def headers(scope: Scope) -> Headers:
     ]
 
 
-def client_address(scope: Scope, *, trusted_hops: int) -> str:
+def client_address(scope: Scope, *, trusted_hops: int, trusted_proxies: tuple[Network, ...] = ()) -> str:
     """Return the address a request came from, as the nearest trusted proxies saw it.
 
     Parameters
@@ -107,6 +108,9 @@ def client_address(scope: Scope, *, trusted_hops: int) -> str:
     trusted_hops
         Proxies in front that each append the address they were asked from to `X-Forwarded-For`; what
         stands before their entries was written by the client and is not believed. 0 believes none.
+    trusted_proxies
+        Where further proxies are: an entry from there was asked by one of them, whose own entry stands
+        before it.
 
     Returns
     -------
@@ -123,29 +127,48 @@ def client_address(scope: Scope, *, trusted_hops: int) -> str:
     entries = [entry.strip() for entry in b",".join(lines).decode("latin-1").split(",") if entry.strip()]
     if not entries:
         return f"direct-{nearest}"
-    return _normal(entries[-trusted_hops] if trusted_hops <= len(entries) else entries[0])
+    at = max(0, len(entries) - trusted_hops)
+    while at and trusted_proxies and _is_within(entries[at], trusted_proxies):
+        at -= 1
+    return _normal(entries[at])
+
+
+@lru_cache(maxsize=4096)
+def _is_within(text: str, networks: tuple[Network, ...]) -> bool:
+    address = _parsed(text)
+    return address is not None and any(address in network for network in networks)
 
 
 @lru_cache(maxsize=4096)
 def _normal(text: str) -> str:
+    address = _parsed(text)
+    if address is None:
+        return _UNKNOWN
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((address, _IPV6_SITE), strict=False))
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     bare = text.removeprefix("[").partition("]")[0] if text.startswith("[") else text
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]  # an IPv4 address with a port
     try:
         address = ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
-        return _UNKNOWN
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, _IPV6_SITE), strict=False))
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def address_of(scope: Scope, settings: Settings) -> str:
+    """Return `client_address` as the settings have it."""
+    return client_address(scope, trusted_hops=settings.trusted_hops, trusted_proxies=settings.trusted_proxies)
 
 
 def _address_allowance(scope: Scope, resources: Resources) -> Allowance:
     settings = resources.settings
-    address = client_address(scope, trusted_hops=settings.trusted_hops)
-    return address_allowance(address, settings.ip_requests_per_minute)
+    return address_allowance(address_of(scope, settings), settings.ip_requests_per_minute)
 
 
 def _rate_limited(rate: Rate, *, whose: str) -> RateLimited:

@@ -5,6 +5,7 @@ the cold start of the event functions, which need it for nothing else.
 """
 
 import dataclasses
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Self
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _SAFE_ADDRESS = r"https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?"
 
@@ -64,6 +67,13 @@ def _number(kind: Callable[[str], Any], least: float, most: float) -> Callable[[
     return read
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, separated by commas, was {text!r}") from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a function may be configured with; each reads only what it needs.
@@ -90,6 +100,8 @@ class Settings:
     ip_requests_per_minute: int = _setting(_number(int, 1, 10**9), 1_000)
     # Proxies in front that each append to X-Forwarded-For.
     trusted_hops: int = _setting(_number(int, 0, 10), 1)
+    # Where further such proxies are, of which a request meets now more and now fewer.
+    trusted_proxies: tuple[Network, ...] = _setting(_networks, ())
     token_signing_key_file: Path | None = _setting(Path)
 
     # Vault; a function logs in with its AppRole's two files, or in a cluster with its service account.
