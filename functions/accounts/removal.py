@@ -4,7 +4,7 @@ from alphapulse.data import queries
 from alphapulse.data.errors import UniqueViolated
 from alphapulse.provisioning.sweep import request_deletion
 from alphapulse.runtime.errors import Conflict, NotPermitted
-from alphapulse.runtime.work import Scope
+from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.tenancy.principal import Role
 from alphapulse.tenancy.states import TenantStatus, change_status
 from functions.accounts import reauthentication
@@ -47,6 +47,7 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
     tenant_id = scope.tenant_id
     await reauthentication.check_password(scope, request.password)
     async with scope.platform_transaction() as work:
+        await _let_orders_end(work)
         open_orders = await sql.open_orders(work.session, tenant_id=tenant_id.value)
         if open_orders:
             raise OrdersOpen(f"{open_orders} orders at exchanges have not ended; cancel them first")
@@ -63,3 +64,13 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
     return DeletionAccepted(
         tenant_id=tenant_id.value, status="cancelled", status_url=f"/tenants/{tenant_id}/provisioning"
     )
+
+
+async def _let_orders_end(work: TenantWork) -> None:
+    """Wait for orders that are being committed; those behind them find the tenant cancelled."""
+    # 25 ms that only a deletion pays.
+    from alphapulse.trading.settlement import lock_account  # noqa: PLC0415
+    from alphapulse.venues.exchanges import BASE_URLS  # noqa: PLC0415
+
+    for exchange in sorted(BASE_URLS):
+        await lock_account(work, exchange)

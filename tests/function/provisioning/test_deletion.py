@@ -1,5 +1,6 @@
 """A tenant is deleted for good: removed from four stores, and checked."""
 
+import asyncio
 import datetime as dt
 import json
 
@@ -7,12 +8,19 @@ import httpx
 import pytest
 
 from alphapulse.events import Event
+from alphapulse.runtime.trace import continue_trace
+from alphapulse.runtime.work import Scope
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.trading.settlement import lock_account
 from tests.function.conftest import Broker, Clock, Functions
 from tests.function.provisioning.conftest import PASSWORD, SignUps
 from tests.function.provisioning.courier import Courier
 from tests.function.provisioning.inspection import REGISTRY, Stores
 from tests.tcp_proxy import TcpProxy
+
+RESTING = """INSERT INTO trades
+    (tenant_id, id, client_order_id, exchange, symbol, side, type, quantity, price, status)
+    VALUES ($1, gen_random_uuid(), 'resting', 'kraken', 'BTC-USD', 'buy', 'limit', 1, 100, 'open')"""
 
 
 async def delete(accounts: Functions, tenant: TenantId, password: str = PASSWORD) -> httpx.Response:
@@ -220,14 +228,35 @@ async def test_orders_that_are_open_at_an_exchange_stand_in_the_way(
     functions: Functions, accounts: Functions, sign_ups: SignUps, active: TenantId
 ) -> None:
     async with functions.resources("provision_verify").database.tenant(active) as session:
-        await session.execute(
-            """INSERT INTO trades
-                (tenant_id, id, client_order_id, exchange, symbol, side, type, quantity, price, status)
-            VALUES ($1, gen_random_uuid(), 'resting', 'kraken', 'BTC-USD', 'buy', 'limit', 1, 100, 'open')""",
-            active.value,
-        )
+        await session.execute(RESTING, active.value)
 
     answer = await delete(accounts, active)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "open_orders")
     assert await sign_ups.status(active) == "active"
+
+
+async def test_an_order_that_is_being_committed_stands_in_the_way_too(
+    functions: Functions, accounts: Functions, sign_ups: SignUps, active: TenantId
+) -> None:
+    scope = Scope(
+        resources=functions.resources("provision_verify"), tenant_id=active, trace=continue_trace(None)
+    )
+    async with scope.transaction() as work:
+        await lock_account(work, "kraken")  # as the placing of an order does
+        await work.session.execute(RESTING, active.value)
+        asked = asyncio.create_task(delete(accounts, active))
+        await _until_it_waits(sign_ups, active)
+
+    answer = await asked
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "open_orders")
+    assert await sign_ups.status(active) == "active"
+
+
+async def _until_it_waits(sign_ups: SignUps, tenant: TenantId) -> None:
+    waiting = """SELECT pid FROM pg_locks
+        WHERE locktype = 'advisory' AND NOT granted AND CAST($1 AS uuid) IS NOT NULL"""
+    async with asyncio.timeout(10):
+        while not await sign_ups.fetch(tenant, waiting):
+            await asyncio.sleep(0.02)
