@@ -7,6 +7,7 @@ from typing import Final
 from uuid_utils.compat import uuid7
 
 from alphapulse.data import queries
+from alphapulse.tenancy.cache_namespace import CacheUnavailable
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
@@ -38,21 +39,34 @@ async def hand_in(platform: PlatformDatabase, count: Count) -> int:
     Parameters
     ----------
     count
-        Called with tenant, day and calls; what it raises leaves the rest for the next time. A lost
-        commit has a row counted twice, never not at all.
+        Called with tenant, day and calls; that Redis does not answer leaves the rest for the next time.
+        A lost commit has rows counted twice, never not at all.
 
     Returns
     -------
     int
         How many calls were handed in.
+
+    Raises
+    ------
+    CacheUnavailable
+        By `count`; what it took until then is removed.
     """
     total = 0
     while True:
+        failure: CacheUnavailable | None = None
         async with platform.session() as session:
             rows = [row async for row in _sql.take(session, most=_AT_ONCE)]
             for row in rows:
-                await count(TenantId(row["tenant_id"]), (row["day"] - _EPOCH).days, row["calls"])
+                try:
+                    await count(TenantId(row["tenant_id"]), (row["day"] - _EPOCH).days, row["calls"])
+                except CacheUnavailable as error:
+                    # Not raised in here: it would bring the rows back that were counted.
+                    failure = error
+                    break
                 await _sql.remove(session, tenant_id=row["tenant_id"], id=row["id"])
                 total += row["calls"]
+        if failure is not None:
+            raise failure
         if len(rows) < _AT_ONCE:
             return total

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alphapulse.tenancy import call_backlog
-from alphapulse.tenancy.cache import CacheConnection
+from alphapulse.tenancy.cache import CacheConnection, CacheUnavailable
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.limiter import RateLimiter, address_allowance, tenant_allowance, tenant_key
 from alphapulse.tenancy.platform_database import PlatformDatabase
@@ -230,6 +230,28 @@ async def test_a_process_that_stops_in_an_outage_leaves_its_count_in_the_databas
     assert (await later.calls_today(tenant), await later.calls_today(other_tenant)) == (7, 2)
     await later._cache.close()
     await cache.close()
+
+
+async def test_what_was_handed_in_before_redis_went_away_is_not_handed_in_twice(
+    tenant: TenantId, other_tenant: TenantId, app_database: Database, platform_database: PlatformDatabase
+) -> None:
+    counted: list[TenantId] = []
+    own = {tenant, other_tenant}
+    await call_backlog.keep(app_database, {(tenant, 20_000): 3, (other_tenant, 20_000): 4})
+
+    async def count_one(tenant_id: TenantId, _day: int, _calls: int) -> None:
+        if own & set(counted):
+            raise CacheUnavailable
+        counted.append(tenant_id)
+
+    async def count(tenant_id: TenantId, _day: int, _calls: int) -> None:
+        counted.append(tenant_id)
+
+    with pytest.raises(CacheUnavailable):
+        await call_backlog.hand_in(platform_database, count_one)
+    await call_backlog.hand_in(platform_database, count)
+
+    assert sorted(map(str, own)) == sorted(str(one) for one in counted if one in own)
 
 
 async def test_counts_vanish_by_themselves(cache: CacheConnection, redis_server: EmbeddedRedis) -> None:
