@@ -39,7 +39,6 @@ def set_cookies(response: Response, request: Request, tokens: Tokens, csrf_token
     for name, (value, lifetime) in values.items():
         seconds = int(lifetime.total_seconds())
         response.set_cookie(name, value, max_age=seconds, **_attributes(name, request))
-    response.headers["Cache-Control"] = "no-store"
     return BrowserLogin(expires_in=tokens.expires_in, csrf_token=csrf_token)
 
 

@@ -1,7 +1,7 @@
 """Routes of logging in, staying logged in and logging out; by tokens, or by cookies for browsers."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request, Response
 
@@ -16,6 +16,8 @@ from functions.accounts.callers import client_of
 from functions.accounts.schemas import BrowserLogin, Credentials, LogOut, RefreshRequest, Tokens
 
 public = public_router()
+# Answers that hold tokens.
+_NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 async def _keys(request: Request) -> KeyRing:
@@ -38,6 +40,7 @@ async def log_in(
 ) -> Tokens | BrowserLogin:
     """Exchange e-mail and password for tokens; with `cookie`, put them into cookies."""
     client, trace = client_of(request, resources), trace_of(request.scope)
+    response.headers.update(_NOT_KEPT)
     if not (cookie or body.cookie):
         return await logins.log_in(resources, keys, body, client=client, trace=trace)
     csrf_token = cookies.new_csrf_token()
@@ -55,6 +58,7 @@ async def refresh(
 ) -> Tokens | BrowserLogin:
     """Exchange a refresh token for new tokens; each works once. Without a body, the cookie's."""
     client = client_of(request, resources)
+    response.headers.update(_NOT_KEPT)
     if body is not None:
         return await logins.refresh(resources, keys, body.refresh_token, client=client)
     token, check = _by_cookie(request)

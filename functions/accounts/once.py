@@ -9,6 +9,7 @@ from starlette.responses import Response
 from alphapulse.data import idempotency
 from alphapulse.runtime.http import fingerprint, idempotency_key, replay_of
 from alphapulse.runtime.work import Scope, TenantWork
+from functions.accounts.callers import principal_of
 
 
 async def once(
@@ -31,12 +32,13 @@ async def once(
     Raises
     ------
     Invalid
-        The key came with another request before.
+        The key came with another request, or another user's, before.
     Conflict
         The first request with the key is still running.
     """
     key = idempotency_key(request)
-    print_ = fingerprint(request, await request.body())
+    # The caller's, too: what one user was answered is no answer to another user's request.
+    print_ = fingerprint(request, principal_of(scope).user_id.bytes + await request.body())
     async with scope.platform_transaction() as work:
         if key is not None:
             operation = f"{request.method} {request.url.path}"[:300]

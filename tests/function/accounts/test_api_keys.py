@@ -293,6 +293,19 @@ async def test_the_same_request_again_with_its_key_makes_one_api_key_and_shows_i
     assert first.json()["key"] is not None
 
 
+async def test_one_users_idempotency_key_gives_another_user_no_answer(
+    owner: Person, people: People, tenant: TenantId
+) -> None:
+    headers, body = {"Idempotency-Key": secrets.token_hex(8)}, {"name": "bot", "role": "viewer"}
+    colleague = await (await people(tenant, "viewer")).log_in()
+
+    first = await owner.api.post("/auth/api-keys", json=body, headers=headers)
+    other = await colleague.api.post("/auth/api-keys", json=body, headers=headers)
+
+    assert first.status_code == 201
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
 async def test_an_owner_sees_and_revokes_everybodys_keys_and_others_their_own(
     owner: Person, stranger: Person, people: People, tenant: TenantId, issue_key: IssueKey
 ) -> None:

@@ -53,6 +53,14 @@ async def test_a_user_sees_their_logins_and_what_began_them(people: People, tena
     assert items[0]["created_at"] < items[0]["last_used_at"]
 
 
+async def test_answers_with_tokens_are_kept_by_no_cache(people: People, tenant: TenantId) -> None:
+    person = await people(tenant)
+
+    answers = [await person.try_to_log_in(), await (await person.log_in()).refresh()]
+
+    assert [(a.status_code, a.headers["cache-control"]) for a in answers] == [(200, "no-store")] * 2
+
+
 async def test_a_login_that_is_ended_ends_within_a_second_and_the_others_go_on(
     people: People, tenant: TenantId
 ) -> None:
