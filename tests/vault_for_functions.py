@@ -63,11 +63,12 @@ class FunctionVault:
         self.send("PUT", f"sys/policies/acl/tenant-{tenant_id}", {"policy": tenant_policy(tenant_id)})
 
     def secret(self, tenant_id: TenantId, exchange: str, version: int | None = None) -> dict[str, str] | None:
-        """Return what is stored at `exchanges/<exchange>`; None when there is nothing, or no more."""
+        """Return the key stored at `exchanges/<exchange>`; None when there is nothing, or no more."""
         query = "" if version is None else f"?version={version}"
         found = self.send("GET", f"secret/data/tenants/{tenant_id}/exchanges/{exchange}{query}")
         data: dict[str, str] | None = found.get("data", {}).get("data")
-        return data
+        # Whose row it is has a test of its own.
+        return data and {name: value for name, value in data.items() if name != "credential_id"}
 
     def versions(self, tenant_id: TenantId, exchange: str) -> list[int]:
         """Return the versions that are not destroyed."""

@@ -123,7 +123,9 @@ class Replays:
             stored = await vault.read(FOLDER, answered["exchange"], version=answered["version"])
         except VaultError:
             return  # the answer holds no secret, so it may be given again without looking
-        if stored is not None and not _same(ApiKeys.from_secret(stored.data), keys):
+        if stored is None or stored.data.get("credential_id") != answered["id"]:
+            return  # removed meanwhile
+        if not _same(ApiKeys.from_secret(stored.data), keys):
             raise Invalid("this Idempotency-Key was used with another request", code="idempotency_key_reused")
 
 

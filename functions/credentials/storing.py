@@ -64,8 +64,9 @@ async def store(scope: Scope, request: NewCredential, *, key: Key | None) -> Res
         async with scope.transaction() as work:
             await lock(work, request.exchange)
             _refuse_second(await of_exchange(work, request.exchange))
-            version = await _write(work, request.exchange, request.keys, permissions)
-            stored = await _insert(work, request, permissions, version=version)
+            credential_id = uuid7()
+            version = await _write(work, credential_id, request.exchange, request.keys, permissions)
+            stored = await _insert(work, credential_id, request, permissions, version=version)
             await _announce(work, stored, "credential.stored")
             return await replays.answer(work, _CREATED, CredentialView.of(stored, now=work.now))
 
@@ -94,7 +95,7 @@ async def rotate(scope: Scope, credential_id: uuid.UUID, request: NewKeys, *, ke
             _refuse_revoked(now)
             if now.version != before.version:
                 raise CredentialChanged("the credentials were changed by another request; look at them first")
-            version = await _write(work, before.exchange, request.keys, permissions)
+            version = await _write(work, credential_id, before.exchange, request.keys, permissions)
             stored = await _update(work, now, request, permissions, version=version)
             await _announce(work, stored, "credential.rotated")
             return await replays.answer(work, _OK, CredentialView.of(stored, now=work.now))
@@ -115,11 +116,16 @@ def _refuse_revoked(found: Credential) -> None:
         raise CredentialRevoked(f"the credentials for {found.exchange} are being removed; remove them again")
 
 
-async def _write(work: TenantWork, exchange: str, keys: ApiKeys, permissions: KeyPermissions) -> int:
+async def _write(
+    work: TenantWork, credential_id: uuid.UUID, exchange: str, keys: ApiKeys, permissions: KeyPermissions
+) -> int:
     """Write a version and return its number; a writer that died may have left some that no row names."""
     vault = work.scope.resources.vault.tenant(work.tenant_id)
     newest = (await vault.versions(FOLDER, exchange)).newest
-    data = keys.to_secret() | {"permissions": ",".join(permissions.names)}
+    data = keys.to_secret() | {
+        "permissions": ",".join(permissions.names),
+        "credential_id": str(credential_id),
+    }
     try:
         version = await vault.write(FOLDER, exchange, data=data, cas=newest)
     except CasMismatch:
@@ -134,12 +140,17 @@ async def _write(work: TenantWork, exchange: str, keys: ApiKeys, permissions: Ke
 
 
 async def _insert(
-    work: TenantWork, request: NewCredential, permissions: KeyPermissions, *, version: int
+    work: TenantWork,
+    credential_id: uuid.UUID,
+    request: NewCredential,
+    permissions: KeyPermissions,
+    *,
+    version: int,
 ) -> Credential:
     row = await sql.insert_credential(
         work.session,
         tenant_id=work.tenant_id.value,
-        credential_id=uuid7(),
+        credential_id=credential_id,
         exchange=request.exchange,
         label=request.label or "",
         key_hint=request.hint,

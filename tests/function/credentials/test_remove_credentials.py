@@ -10,8 +10,8 @@ from uuid_utils.compat import uuid7
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
-from tests.function.conftest import Functions
-from tests.function.credentials.conftest import Venues, credential_rows, stored
+from tests.function.conftest import Clock, Functions
+from tests.function.credentials.conftest import Venues, credential_rows, stored, swept
 from tests.tcp_proxy import TcpProxy
 from tests.vault_for_functions import FunctionVault
 
@@ -60,6 +60,25 @@ async def test_key_may_be_stored_anew_after_its_removal(
     await stored(functions, tenant, venues.binance_key())
 
     assert vault.versions(tenant, "binance") == [1]
+
+
+async def test_removed_key_is_not_used_for_the_one_stored_after_it(
+    functions: Functions, tenant: TenantId, venues: Venues, clock: Clock
+) -> None:
+    old, new = venues.binance_key(), venues.binance_key()
+    credential_id = await stored(functions, tenant, old)
+    clock.advance(hours=6)
+    await swept(functions, tenant, clock)  # from now on that process remembers the key and its version
+    await _remove(functions, tenant, credential_id)
+    await stored(functions, tenant, new)
+    del venues.binance.keys[old["api_key"]]
+    clock.advance(hours=6)
+
+    answer = await swept(functions, tenant, clock)
+
+    assert answer.status_code == 204, answer.text
+    (view,) = (await functions.caller("credentials", tenant).get("/credentials")).json()["items"]
+    assert (view["version"], view["status"], view["failures"]) == (1, "valid", 0)
 
 
 @pytest.mark.parametrize("status", ["suspended", "cancelled"])

@@ -9,6 +9,7 @@ from typing import Any, Self
 from alphapulse.data import queries
 from alphapulse.runtime.errors import Invalid, NotFound, NotPermitted
 from alphapulse.runtime.work import Scope, TenantWork
+from alphapulse.tenancy.vault.secret import VaultSecret
 from alphapulse.venues.keys import ApiKeys
 
 FOLDER = "exchanges"
@@ -160,6 +161,14 @@ async def secret_of(scope: Scope, credential: Credential) -> ApiKeys:
     """
     vault = scope.resources.vault.tenant(scope.tenant_id)
     secret = await vault.read(FOLDER, credential.exchange, version=credential.version)
-    if secret is None:
+    if secret is not None and not _is_of(secret, credential):
+        # Versions are counted anew after a removal: this is one of the removed key, from memory.
+        vault.forget(FOLDER, credential.exchange)
+        secret = await vault.read(FOLDER, credential.exchange, version=credential.version)
+    if secret is None or not _is_of(secret, credential):
         raise SecretMissing(f"the secret of the {credential.exchange} credentials is not there any more")
     return ApiKeys.from_secret(secret.data)
+
+
+def _is_of(secret: VaultSecret, credential: Credential) -> bool:
+    return secret.data.get("credential_id") == str(credential.id)
