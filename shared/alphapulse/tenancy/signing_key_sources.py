@@ -87,12 +87,13 @@ class VaultKeys:
         from alphapulse.tenancy.vault.errors import VaultError  # noqa: PLC0415 - as above
 
         try:
+            stored = await self._vault.signing_keys()
             if at_once:
                 # Vault keeps the key before the newest one; after two rotations both are new.
-                await self._vault.rotate_signing_key()
-            elif len((await self.read()).published(now)) > 1:
+                stored = await self._vault.rotate_signing_key(stored)
+            elif len(_schedule(stored).published(now)) > 1:
                 raise RotationUnderWay("two keys are in use: the last rotation is not over")
-            return _schedule(await self._vault.rotate_signing_key())
+            return _schedule(await self._vault.rotate_signing_key(stored))
         except VaultError as error:
             raise KeysUnavailable(str(error)) from error
 

@@ -230,9 +230,11 @@ async def test_a_rotation_keeps_the_key_before_and_no_older_one(vault: Rig) -> N
     async with vault.connection("accounts") as connection:
         platform = PlatformVault(connection)
         before = await platform.signing_keys()
-        after = await platform.rotate_signing_key()
-        last = await platform.rotate_signing_key()
+        after = await platform.rotate_signing_key(before)
+        late = await platform.rotate_signing_key(before)
+        last = await platform.rotate_signing_key(after)
 
+    assert late == after, "who has not seen the last rotation rotates nothing"
     assert after.previous == before.current
     assert last.previous == after.current
     assert len({before.current, after.current, last.current}) == 3

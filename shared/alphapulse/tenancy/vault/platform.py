@@ -78,12 +78,15 @@ class PlatformVault:
             raise VaultError("the signing keys were written and are not there")
         return found
 
-    async def rotate_signing_key(self) -> SigningKeys:
+    async def rotate_signing_key(self, before: SigningKeys) -> SigningKeys:
         """Make a new key current and the current one previous; the one before that is gone.
 
-        Two rotations at once are one: the second finds the first one's keys and leaves them.
+        Parameters
+        ----------
+        before
+            The keys as the caller has seen them. If they were rotated since, those keys are left as they
+            are and returned: two rotations at once are one.
         """
-        before = await self.signing_keys()
         await self._write_keys(signing_keys.next_after(before), cas=before.version)
         return await self.signing_keys()
 
