@@ -1,5 +1,6 @@
 """Keys are checked every six hours; three failures stop trading, and what is left over in Vault goes."""
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -77,6 +78,22 @@ async def test_third_failure_in_a_row_stops_trading_and_tells_the_tenant_once(
     assert body["api_key"] not in str(notice.data)
     await functions.settle()
     assert len(broker.named("credential.failed", tenant)) == 1
+
+
+async def test_checks_at_once_tell_of_a_failed_key_once(
+    functions: Functions, tenant: TenantId, venues: Venues, broker: Broker
+) -> None:
+    body = venues.binance_key()
+    credential_id = await stored(functions, tenant, body)
+    venues.binance.keys[body["api_key"]].may_withdraw = True
+    owner = functions.caller("credentials", tenant)
+
+    answers = await asyncio.gather(*(owner.post(f"/credentials/{credential_id}/check") for _ in range(5)))
+    await functions.settle()
+
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "failed")}
+    assert len(broker.named("credential.failed", tenant)) == 1
+    assert len(broker.named("notification.requested", tenant)) == 1
 
 
 async def test_success_in_between_starts_the_count_again(

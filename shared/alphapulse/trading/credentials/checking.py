@@ -110,6 +110,9 @@ def _require_fit(exchange: str, permissions: KeyPermissions) -> None:
 async def _record_failure(work: TenantWork, credential: Credential, unfit: Invalid) -> Credential:
     # A key that may withdraw is not doubtful but dangerous: the first time is enough.
     at_once = unfit.code == "withdrawal_permission"
+    before = await sql.status_before_change(
+        work.session, tenant_id=work.tenant_id.value, credential_id=credential.id
+    )
     row = await sql.mark_failure(
         work.session,
         tenant_id=work.tenant_id.value,
@@ -122,7 +125,7 @@ async def _record_failure(work: TenantWork, credential: Credential, unfit: Inval
     if row is None:
         return credential
     failed = Credential.from_row(row)
-    if failed.status == "failed" and credential.status != "failed":
+    if failed.status == "failed" and before != "failed":
         await _announce(work, failed, unfit)
     return failed
 

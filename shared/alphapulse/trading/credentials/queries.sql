@@ -30,6 +30,10 @@ WHERE tenant_id = :tenant_id AND id = :credential_id AND vault_version = :versio
 RETURNING id, exchange, label, key_hint, vault_version, permissions, ip_restricted, status, failures, failure, retired,
     checked_at, rotated_at, created_at, updated_at;
 
+-- name: status_before_change$
+-- Checks at once follow one another from here on.
+SELECT status FROM tenant_credentials WHERE tenant_id = :tenant_id AND id = :credential_id FOR UPDATE;
+
 -- name: mark_failure^
 -- Nothing when the key was rotated or revoked while it was being checked.
 UPDATE tenant_credentials
