@@ -139,7 +139,7 @@ async def log_out(
         if check is not None:
             check(principal)
         if everywhere:
-            await sessions.revoke_all(session, principal, now=now)
+            await sessions.revoke_all(session, principal.tenant_id, principal.user_id, now=now)
         else:
             await sessions.revoke_login(session, principal, now=now)
     await _audit(resources, principal, "user.logged_out", details={"everywhere": everywhere})

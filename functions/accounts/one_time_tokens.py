@@ -84,7 +84,7 @@ def tenant_of(token: str) -> TenantId:
 
 
 async def use(session: Session, token: str, *purposes: Purpose, now: dt.datetime) -> Any:
-    """Use a token up; return its user's id, e-mail address, role and tier, and its purpose.
+    """Use a token up; return its user's id and e-mail address, and its purpose.
 
     Raises
     ------

@@ -18,7 +18,7 @@ WHERE o.tenant_id = :tenant_id AND o.token_hash = :token_hash AND o.purpose = AN
     AND u.tenant_id = o.tenant_id AND u.id = o.user_id AND u.status <> 'disabled'
     AND lower(u.email) = lower(o.email)
     AND t.id = o.tenant_id AND t.status <> 'deleted'
-RETURNING o.user_id, o.purpose, u.email, u.role, t.tier;
+RETURNING o.user_id, o.purpose, u.email;
 
 -- name: withdraw!
 DELETE FROM one_time_tokens

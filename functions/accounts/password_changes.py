@@ -1,8 +1,7 @@
 """Changing a password, setting a new one by mail, and proving an e-mail address."""
 
 import uuid
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import Request as HttpRequest
@@ -14,7 +13,6 @@ from alphapulse.runtime.envelope import trace_of
 from alphapulse.runtime.http import FunctionResources, public_router, tenant_router
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope
-from alphapulse.tenancy.principal import Principal, Role, Tier
 from alphapulse.tenancy.states import TenantStatus
 from alphapulse.tenancy.tenant import TenantId
 from functions.accounts import one_time_tokens, reauthentication, sessions, throttling
@@ -77,7 +75,9 @@ async def change_password(body: PasswordChange, scope: PersonScope) -> None:
         )
         if changed is None:
             raise reauthentication.WrongPassword("the password was changed meanwhile")
-        ended = await sessions.revoke_all(work.session, caller, now=work.now, keep=caller.session_id)
+        ended = await sessions.revoke_all(
+            work.session, scope.tenant_id, caller.user_id, now=work.now, keep=caller.session_id
+        )
         await one_time_tokens.withdraw(work.session, caller.user_id, Purpose.RESET_PASSWORD)
         await work.audit(
             "user.password_changed",
@@ -112,7 +112,7 @@ async def reset_password(body: PasswordReset, request: HttpRequest, resources: F
         changed = await sql.set_password(work.session, **of_user, password_hash=password_hash, now=work.now)
         if changed is None:
             raise one_time_tokens.InvalidOneTimeToken
-        ended = await sessions.revoke_all(work.session, _principal(tenant_id, user), now=work.now)
+        ended = await sessions.revoke_all(work.session, tenant_id, user["user_id"], now=work.now)
         await one_time_tokens.withdraw(work.session, user["user_id"], *Purpose)
         await throttling.succeeded(work.session, user["email"])
         invited = user["purpose"] == Purpose.INVITATION
@@ -184,13 +184,3 @@ async def _send_reset(resources: Resources, email: str) -> None:
         await send_token(resources, tenant_id, user["id"], user["email"], Purpose.RESET_PASSWORD)
     except throttling.TooManyAttempts:
         logger.warning("password_reset_not_sent", reason="too_many_attempts", tenant_id=str(tenant_id))
-
-
-def _principal(tenant_id: TenantId, user: Mapping[str, Any]) -> Principal:
-    return Principal(
-        tenant_id=tenant_id,
-        user_id=user["user_id"],
-        role=Role(user["role"]),
-        tier=Tier(user["tier"]),
-        session_id=user["user_id"],
-    )

@@ -86,7 +86,7 @@ async def end_session(session_id: uuid.UUID, request: Request, scope: PersonScop
 async def log_out_everywhere(scope: PersonScope) -> None:
     """End all logins of the caller, this one included."""
     async with scope.platform_transaction() as work:
-        ended = await revoke_all(work.session, principal_of(scope), now=work.now)
+        ended = await revoke_all(work.session, scope.tenant_id, principal_of(scope).user_id, now=work.now)
         await work.audit("session.all_ended", details={"sessions": ended})
 
 
@@ -144,10 +144,15 @@ async def revoke_login(session: Session, principal: Principal, *, now: dt.dateti
 
 
 async def revoke_all(
-    session: Session, principal: Principal, *, now: dt.datetime, keep: uuid.UUID | None = None
+    session: Session,
+    tenant_id: TenantId,
+    user_id: uuid.UUID,
+    *,
+    now: dt.datetime,
+    keep: uuid.UUID | None = None,
 ) -> int:
     """End all logins of a user but `keep`; return how many."""
-    of_user = {"tenant_id": principal.tenant_id.value, "user_id": principal.user_id}
+    of_user = {"tenant_id": tenant_id.value, "user_id": user_id}
     await sql.lock_families(session, **of_user)
     ended: int = await sql.revoke_others(session, **of_user, kept_family=keep, now=now)
     return ended

@@ -15,9 +15,9 @@ from alphapulse.data import queries
 from alphapulse.runtime.errors import Conflict, Invalid, NotFound
 from alphapulse.runtime.http import tenant_router
 from alphapulse.runtime.work import Scope, TenantWork
-from alphapulse.tenancy.principal import Principal, Role, Tier
+from alphapulse.tenancy.principal import Role
 from functions.accounts import second_factor, sessions
-from functions.accounts.callers import OwnerScope, principal_of
+from functions.accounts.callers import OwnerScope
 from functions.accounts.once import once
 from functions.accounts.one_time_tokens import Purpose
 from functions.accounts.password_changes import send_token
@@ -135,7 +135,7 @@ async def change_user(
             now=work.now,
         )
         if status == "disabled":
-            await sessions.revoke_all(work.session, _principal(scope, user_id), now=work.now)
+            await sessions.revoke_all(work.session, scope.tenant_id, user_id, now=work.now)
         details = {"from": [user["role"], user["status"]], "to": [role, status]}
         await work.audit("user.changed", resource_type="user", resource_id=str(user_id), details=details)
         return UserView.model_validate(dict(changed)).model_dump_json().encode()
@@ -206,10 +206,3 @@ async def _keep_an_owner(work: TenantWork, user: Any) -> None:
     others = await sql.other_owners(work.session, tenant_id=work.tenant_id.value, user_id=user["id"])
     if not others:
         raise LastOwner("the last owner cannot be removed, disabled or given another role")
-
-
-def _principal(scope: Scope, user_id: uuid.UUID) -> Principal:
-    tier: Tier = principal_of(scope).tier
-    return Principal(
-        tenant_id=scope.tenant_id, user_id=user_id, role=Role.VIEWER, tier=tier, session_id=user_id
-    )
