@@ -143,7 +143,7 @@ async def test_secret_of_another_key_is_refused(exchanges: Exchanges, keys: dict
 
 
 @pytest.mark.parametrize("exchange", ["binance", "coinbase", "kraken"])
-@pytest.mark.parametrize("status", [500, 502, 503, 302, 404])
+@pytest.mark.parametrize("status", [500, 502, 503, 302, 404, 403])
 async def test_failing_exchange_says_nothing_about_the_key(
     exchanges: Exchanges,
     keys: dict[str, ApiKeys],

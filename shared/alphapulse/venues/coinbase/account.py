@@ -45,6 +45,9 @@ class CoinbaseAccount:
         answer = await self._signed(path)
         if answer.status == _NOT_AUTHENTICATED and self._clock_was_off(answer):
             answer = await self._signed(path)
+        if answer.status == _NOT_PERMITTED and answer.body is None:
+            # A page of the network in front, which has its own reasons to refuse.
+            raise self._client.unexpected(answer)
         if answer.status in (_NOT_AUTHENTICATED, _NOT_PERMITTED):
             raise KeyRefused(f"Coinbase does not accept the key ({answer.status})")
         if answer.status != 200:  # noqa: PLR2004 - OK
