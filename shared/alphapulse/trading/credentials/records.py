@@ -4,13 +4,15 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from alphapulse.data import queries
 from alphapulse.runtime.errors import Invalid, NotFound, NotPermitted
 from alphapulse.runtime.work import Scope, TenantWork
-from alphapulse.tenancy.vault.secret import VaultSecret
 from alphapulse.venues.keys import ApiKeys
+
+if TYPE_CHECKING:
+    from alphapulse.tenancy.vault.secret import VaultSecret
 
 FOLDER = "exchanges"
 PAPER = "paper"
@@ -170,5 +172,5 @@ async def secret_of(scope: Scope, credential: Credential) -> ApiKeys:
     return ApiKeys.from_secret(secret.data)
 
 
-def _is_of(secret: VaultSecret, credential: Credential) -> bool:
+def _is_of(secret: "VaultSecret", credential: Credential) -> bool:
     return secret.data.get("credential_id") == str(credential.id)
