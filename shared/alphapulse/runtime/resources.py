@@ -123,10 +123,11 @@ class Resources:
 
     @cached_property
     def limiter(self) -> RateLimiter:
-        """Rate limits and daily quotas."""
+        """Rate limits and daily quotas; without a cache Redis, those that one process can see."""
+        cache = self.cache if self.settings.redis_url is not None else CacheConnection(None)
         # The moment is Redis' own, one for all processes, unless somebody has chosen another clock.
         clock = None if self.clock is utc_now else lambda: self.clock().timestamp()
-        return RateLimiter(self.cache, clock=clock)
+        return RateLimiter(cache, clock=clock)
 
     @cached_property
     def keyspace(self) -> TenantKeyspace:

@@ -38,7 +38,7 @@ class CacheConnection:
     Parameters
     ----------
     url
-        See `redis_client`; never logged.
+        See `redis_client`; never logged. None is a Redis that never answers.
     quota_of
         A tenant's quota; None while it is not known, and then a write is counted and not limited.
     on_crossing
@@ -47,7 +47,7 @@ class CacheConnection:
 
     def __init__(
         self,
-        url: str,
+        url: str | None,
         *,
         max_connections: int = 16,
         quota_of: QuotaOf = lambda _: None,
@@ -131,6 +131,8 @@ class CacheConnection:
             raise self._failed(failure, "SCAN") from failure
 
     def _opened(self) -> RedisClient:
+        if self._url is None:
+            raise CacheUnavailable
         if self._client is None:
             self._client = redis_client(self._url, max_connections=self._max_connections)
         return self._client
