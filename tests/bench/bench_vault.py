@@ -32,7 +32,7 @@ async def _measure(rig: Rig) -> dict[str, float]:
     async with rig.connection("credentials") as writer:
         for tenant_id in tenants:
             await writer.tenant(tenant_id).write(*_PATH, data={"api_key": "k" * 64, "api_secret": "s" * 88})
-    async with rig.connection("trade") as connection:
+    async with rig.connection("credentials") as connection:
         views = [connection.tenant(tenant_id) for tenant_id in tenants]
         began = time.perf_counter()
         await _read_all(views)

@@ -1154,6 +1154,11 @@ GRANT SELECT ON call_backlog TO alphapulse_readonly;
 GRANT SELECT, INSERT ON call_backlog TO alphapulse_app;
 GRANT SELECT, DELETE, UPDATE ON call_backlog TO alphapulse_platform;
 
+-- What was agreed with a tenant is the platform's to write: code that acts for a tenant cannot raise its limits.
+REVOKE INSERT, UPDATE ON tenant_configs FROM alphapulse_app;
+GRANT UPDATE (currency, timezone, auto_trade, trading_halted, halted_at, halted_by, halt_reason, settings,
+    updated_at) ON tenant_configs TO alphapulse_app;
+
 -- section: 0013_notices
 
 -- A mail server knows no transaction, so one delivery at a time sends a notice: until this moment the

@@ -104,7 +104,7 @@ class Rig:
         """Return a tenant's token as a function mints it."""
         body = {"policies": [f"tenant-{tenant_id}"], "ttl": "300s"}
         status, answer = self.ask(
-            "POST", "auth/token/create/tenant", body, token=self.function_token("trade")
+            "POST", "auth/token/create/tenant", body, token=self.function_token("credentials")
         )
         assert status == 200
         return str(answer["auth"]["client_token"])

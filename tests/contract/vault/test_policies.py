@@ -176,7 +176,7 @@ async def test_a_tenants_token_reaches_nothing_of_another_tenant_or_the_platform
     assert vault.ask(method, path.format(foreign), body, token=token)[0] == 403
 
 
-@pytest.mark.parametrize("function", ["trade", "credentials", "accounts", "provision-vault"])
+@pytest.mark.parametrize("function", ["credential-health", "credentials", "accounts", "provision-vault"])
 @pytest.mark.parametrize(("method", "path", "body"), _WAYS)
 async def test_no_functions_own_login_reads_or_writes_a_tenants_secret(
     vault: Rig, function: str, method: str, path: str, body: dict[str, object] | None
@@ -190,9 +190,7 @@ async def test_no_functions_own_login_reads_or_writes_a_tenants_secret(
     assert (status != 403) == ((method, "metadata" in path) in allowed)
 
 
-@pytest.mark.parametrize(
-    "function", ["trade", "credentials", "order-sync", "credential-health", "provision-verify"]
-)
+@pytest.mark.parametrize("function", ["credentials", "credential-health", "provision-verify"])
 @pytest.mark.parametrize(("method", "path", "body"), _PLATFORM)
 def test_a_plain_functions_login_reaches_nothing_of_the_platform(
     vault: Rig, function: str, method: str, path: str, body: dict[str, object] | None

@@ -73,7 +73,7 @@ async def test_of_two_writers_at_once_one_learns_that_it_was_late(vault: Rig) ->
 
 
 async def test_a_tenant_without_a_policy_is_denied(vault: Rig) -> None:
-    async with vault.connection("trade") as connection:
+    async with vault.connection("credentials") as connection:
         with pytest.raises(VaultDenied):
             await connection.tenant(TenantId.new()).read(*_KRAKEN)
 
@@ -113,7 +113,7 @@ async def test_one_connection_serves_many_tenants_each_with_its_own_secrets(vaul
     ids=repr,
 )
 async def test_no_part_leads_out_of_the_tenants_subtree(vault: Rig, parts: tuple[str, ...]) -> None:
-    async with vault.connection("trade") as connection:
+    async with vault.connection("credentials") as connection:
         own = connection.tenant(TenantId.new())
         for call in (own.read, own.delete, own.list):
             with pytest.raises(ValueError, match="not a part of a secret's path"):
@@ -126,7 +126,7 @@ async def test_no_part_leads_out_of_the_tenants_subtree(vault: Rig, parts: tuple
 
 
 async def test_only_a_tenant_id_names_a_tenant(vault: Rig) -> None:
-    async with vault.connection("trade") as connection:
+    async with vault.connection("credentials") as connection:
         with pytest.raises(TypeError, match="TenantId"):
             connection.tenant("../platform")  # type: ignore[arg-type]
 
@@ -166,7 +166,7 @@ async def test_a_revoked_login_is_made_anew_at_the_next_need(vault: Rig) -> None
 
 
 async def test_a_denied_request_does_not_log_in_again_and_again(vault: Rig) -> None:
-    async with vault.connection("trade") as connection:
+    async with vault.connection("credentials") as connection:
         platform = PlatformVault(connection)
         for _ in range(3):
             with pytest.raises(VaultDenied):

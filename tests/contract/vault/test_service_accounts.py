@@ -84,7 +84,7 @@ def cluster(vault: Rig, signing_key: bytes, tmp_path_factory: pytest.TempPathFac
         # Outside a cluster the server has no token of its own: it asks with the one that is judged.
         api = Cluster(f"https://127.0.0.1:{server.server_address[1]}", authority.file.read_text())
         wanted = entries(FILES, methods=["approle", "kubernetes"], cluster=api)
-        for changed in (len(wanted) - 15, 0):
+        for changed in (len(wanted) - 13, 0):
             done = blocking(
                 VaultServer(vault.address), vault.root_token, lambda a: apply(a, wanted), what="set up"
             )
@@ -105,15 +105,15 @@ async def _log_in(vault: Rig, role: str, token: str, directory: Path) -> list[st
 
 
 async def test_a_functions_service_account_logs_it_in(vault: Rig, cluster: bytes, tmp_path: Path) -> None:
-    assert await _log_in(vault, "trade", _token(cluster, account="trade"), tmp_path) == []
+    assert await _log_in(vault, "credentials", _token(cluster, account="credentials"), tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("role", "account", "namespace"),
     [
-        ("trade", "portfolio", "alphapulse"),
-        ("accounts", "trade", "alphapulse"),
-        ("trade", "trade", "default"),
+        ("credentials", "portfolio", "alphapulse"),
+        ("accounts", "credentials", "alphapulse"),
+        ("credentials", "credentials", "default"),
     ],
 )
 async def test_another_service_account_does_not(
@@ -127,4 +127,6 @@ async def test_another_service_account_does_not(
 
 async def test_a_token_the_cluster_does_not_know_does_not(vault: Rig, cluster: bytes, tmp_path: Path) -> None:
     with pytest.raises(VaultDenied):
-        await _log_in(vault, "trade", _token(new_signing_key().encode(), account="trade"), tmp_path)
+        await _log_in(
+            vault, "credentials", _token(new_signing_key().encode(), account="credentials"), tmp_path
+        )

@@ -51,20 +51,20 @@ def test_the_second_run_finds_nothing_to_do(vault: Rig) -> None:
         timeout=60,
     )
 
-    assert (done.stdout, done.stderr) == ("changed 0 of 15; the others are as they should be\n", "")
+    assert (done.stdout, done.stderr) == ("changed 0 of 13; the others are as they should be\n", "")
 
 
 def test_what_was_changed_by_hand_is_told_and_put_right(vault: Rig) -> None:
-    vault.ask("POST", "auth/approle/role/trade", {"token_policies": ["function", "root-like"]})
+    vault.ask("POST", "auth/approle/role/credentials", {"token_policies": ["function", "root-like"]})
     vault.ask("PUT", "sys/policies/acl/function", {"policy": 'path "*" { capabilities = ["read"] }'})
 
     told = _run(vault, "--dry-run")[1]
-    assert "~ AppRole trade\n    token_policies: " in told
+    assert "~ AppRole credentials\n    token_policies: " in told
     assert "~ policy function\n    the text differs" in told
-    assert "would change 2 of 15" in told
+    assert "would change 2 of 13" in told
 
-    assert "changed 2 of 15" in _run(vault)[1]
-    assert "changed 0 of 15" in _run(vault)[1]
+    assert "changed 2 of 13" in _run(vault)[1]
+    assert "changed 0 of 13" in _run(vault)[1]
 
 
 def test_a_dry_run_changes_nothing(vault: Rig, files: Path) -> None:
@@ -94,29 +94,29 @@ def test_a_new_function_gets_a_role_and_a_login(vault: Rig, files: Path, tmp_pat
 
 def test_logins_that_work_are_kept_and_others_replaced(vault: Rig, tmp_path: Path) -> None:
     _run(vault, "--credentials", str(tmp_path))
-    trade, accounts = (tmp_path / f"vault-{name}" / "secret-id" for name in ("trade", "accounts"))
-    before = trade.read_text()
+    kept, accounts = (tmp_path / f"vault-{name}" / "secret-id" for name in ("credentials", "accounts"))
+    before = kept.read_text()
     vault.ask("POST", "auth/approle/role/accounts/secret-id/destroy", {"secret_id": accounts.read_text()})
 
     output = _run(vault, "--credentials", str(tmp_path))[1]
 
     assert "+ role id and secret id of accounts" in output
-    assert "of trade" not in output
-    assert trade.read_text() == before
+    assert "of credentials" not in output
+    assert kept.read_text() == before
 
 
 async def test_tenants_policies_are_brought_to_the_present_text_when_asked(vault: Rig) -> None:
     tenant_id = await vault.new_tenant()
     vault.ask("PUT", f"sys/policies/acl/tenant-{tenant_id}", {"policy": "# of an earlier version"})
 
-    assert "changed 0 of 15" in _run(vault)[1]
+    assert "changed 0 of 13" in _run(vault)[1]
     assert f"~ policy tenant-{tenant_id}\n    the text differs" in _run(vault, "--tenants")[1]
     async with vault.connection("provision-compensate") as connection:
         assert await PlatformVault(connection).tenant_exists(tenant_id)
 
 
 def test_a_token_that_may_not_set_up_is_refused_without_a_traceback(vault: Rig) -> None:
-    status, output = _run(vault, token=vault.function_token("trade"))
+    status, output = _run(vault, token=vault.function_token("credentials"))
 
     assert status == 1
     assert output == "bootstrap of Vault failed: Vault denies it: bootstrap\n"

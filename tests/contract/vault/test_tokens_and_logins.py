@@ -128,7 +128,7 @@ def test_no_token_and_an_invented_one_are_denied(vault: Rig, token: str) -> None
 async def test_a_tenants_token_is_a_short_batch_token_with_one_policy(vault: Rig) -> None:
     tenant_id = await vault.new_tenant()
     body = {"policies": [f"tenant-{tenant_id}"], "ttl": "300s"}
-    function = vault.function_token("trade")
+    function = vault.function_token("credentials")
 
     auth = vault.ask("POST", "auth/token/create/tenant", body, token=function)[1]["auth"]
 
@@ -166,14 +166,14 @@ async def test_a_tenants_token_mints_no_token_and_cannot_be_prolonged(vault: Rig
 def test_a_function_mints_nothing_but_short_tokens_of_tenants(
     vault: Rig, body: dict[str, Any], status: int
 ) -> None:
-    token = vault.function_token("trade")
+    token = vault.function_token("credentials")
 
     assert status == vault.ask("POST", "auth/token/create/tenant", body, token=token)[0]
 
 
 @pytest.mark.parametrize("path", ["create", "create-orphan", "create/other", "roles/tenant", "lookup"])
 def test_a_function_reaches_no_other_way_to_tokens(vault: Rig, path: str) -> None:
-    token = vault.function_token("trade")
+    token = vault.function_token("credentials")
 
     assert vault.ask("POST", f"auth/token/{path}", {"policies": ["root"]}, token=token)[0] == 403
 

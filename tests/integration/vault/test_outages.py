@@ -71,7 +71,7 @@ async def test_while_it_is_down_known_secrets_are_stale_and_unknown_ones_unavail
     vault: Rig, store: EmbeddedSecretStore
 ) -> None:
     tenant_id, now = await vault.new_tenant(), [0.0]
-    async with vault.connection("trade", clock=lambda: now[0]) as connection:
+    async with vault.connection("credentials", clock=lambda: now[0]) as connection:
         own = connection.tenant(tenant_id)
         await own.write(*_KRAKEN, data={"api_key": "k"})
         await own.read(*_KRAKEN)
@@ -98,7 +98,7 @@ async def test_after_an_hour_a_stale_secret_is_no_longer_given(
     vault: Rig, store: EmbeddedSecretStore
 ) -> None:
     tenant_id, now = await vault.new_tenant(), [0.0]
-    async with vault.connection("trade", clock=lambda: now[0]) as connection:
+    async with vault.connection("credentials", clock=lambda: now[0]) as connection:
         own = connection.tenant(tenant_id)
         await own.write(*_KRAKEN, data={"api_key": "k"})
         await own.read(*_KRAKEN)
@@ -114,7 +114,7 @@ async def test_after_an_hour_a_stale_secret_is_no_longer_given(
 
 async def test_denied_is_not_down_so_no_stale_value_is_given(vault: Rig) -> None:
     tenant_id, now = await vault.new_tenant(), [0.0]
-    async with vault.connection("trade", clock=lambda: now[0]) as connection:
+    async with vault.connection("credentials", clock=lambda: now[0]) as connection:
         own = connection.tenant(tenant_id)
         await own.write(*_KRAKEN, data={"api_key": "k"})
         await own.read(*_KRAKEN)
@@ -130,7 +130,7 @@ async def test_many_readers_of_many_tenants_cost_one_login_and_two_requests_a_te
     async with vault.connection("credentials") as writer:
         for tenant_id in tenants:
             await writer.tenant(tenant_id).write(*_KRAKEN, data={"api_key": "k"})
-    async with vault.connection("trade") as connection:
+    async with vault.connection("credentials") as connection:
         await asyncio.gather(
             *(connection.tenant(tenant_id).read(*_KRAKEN) for _ in range(50) for tenant_id in tenants)
         )
@@ -232,13 +232,13 @@ async def test_a_login_without_its_files_is_denied_and_named(vault: Rig, tmp_pat
 
 async def test_a_rotated_secret_id_is_picked_up_without_a_restart(vault: Rig) -> None:
     tenant_id = await vault.new_tenant()
-    login = vault.login("trade")
+    login = vault.login("credentials")
     old = login.secret_id_file.read_text()
-    async with vault.connection("trade") as connection:
+    async with vault.connection("credentials") as connection:
         await connection.tenant(tenant_id).read(*_KRAKEN)
-        new = vault.ask("POST", "auth/approle/role/trade/secret-id", {})[1]["data"]["secret_id"]
+        new = vault.ask("POST", "auth/approle/role/credentials/secret-id", {})[1]["data"]["secret_id"]
         login.secret_id_file.write_text(new)
-        vault.ask("POST", "auth/approle/role/trade/secret-id/destroy", {"secret_id": old})
+        vault.ask("POST", "auth/approle/role/credentials/secret-id/destroy", {"secret_id": old})
         vault.ask("POST", "auth/token/revoke-self", {}, token=await connection.session._token())
 
         assert await connection.tenant(await vault.new_tenant()).read(*_KRAKEN) is None

@@ -19,3 +19,8 @@ CREATE POLICY platform_counts ON call_backlog TO alphapulse_platform USING (true
 GRANT SELECT ON call_backlog TO alphapulse_readonly;
 GRANT SELECT, INSERT ON call_backlog TO alphapulse_app;
 GRANT SELECT, DELETE, UPDATE ON call_backlog TO alphapulse_platform;
+
+-- What was agreed with a tenant is the platform's to write: code that acts for a tenant cannot raise its limits.
+REVOKE INSERT, UPDATE ON tenant_configs FROM alphapulse_app;
+GRANT UPDATE (currency, timezone, auto_trade, trading_halted, halted_at, halted_by, halt_reason, settings,
+    updated_at) ON tenant_configs TO alphapulse_app;
