@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import uuid
 from pathlib import Path
 
 import asyncpg
@@ -21,7 +22,7 @@ SCHEMA_FILE = Path(data.__file__).with_name("schema.sql")
 @pytest.fixture
 async def bare_database(postgres: EmbeddedPostgres, role_passwords: RolePasswords) -> DatabaseUrls:
     """A database with the empty schema and no migration."""
-    name = f"bare_{os.getpid()}_{id(object())}"
+    name = f"bare_{uuid.uuid4().hex}"
     return await create_database(postgres.url(), database=name, passwords=role_passwords)
 
 
