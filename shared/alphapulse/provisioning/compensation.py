@@ -24,6 +24,7 @@ from alphapulse.tenancy.states import TenantStatus, change_status
 #: An answer that was lost on the way may have its effect this much later, and not after.
 RECHECK_AFTER: Final = dt.timedelta(minutes=10)
 _REASON_CHARACTERS: Final = 500
+_BEING_MADE: Final = frozenset({TenantStatus.PENDING, TenantStatus.PROVISIONING})
 _OPEN: Final = frozenset({"running", "compensating"})
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -91,12 +92,22 @@ async def recheck(scope: Scope, run_id: uuid.UUID) -> bool:
         run = await runs.locked(work, run_id)
         expected = TenantStatus.FAILED if run.kind == "provision" else TenantStatus.DELETED
         report = None
-        # A new run has begun, or the tenant has been deleted: what is there is theirs. Asked with the run
-        # in hand: a new run begins only when it is free (`runs.hold_rechecks`).
+        # A new run has begun, or the tenant has been deleted: what is there is theirs, but for a
+        # customer that is not the recorded one. Asked with the run in hand: a new run begins only when it is
+        # free (`runs.hold_rechecks`).
         status = await sql.tenant_status(work.session, tenant_id=work.tenant_id.value)
+        if status in _BEING_MADE:
+            # Its customer may be made and not recorded yet.
+            later = work.now + RECHECK_AFTER
+            await sql.postpone_recheck(
+                work.session, tenant_id=work.tenant_id.value, run_id=run_id, recheck_at=later, now=work.now
+            )
+            return False
         if status == expected and any([await store.left(work, run) for store in STORES]):
             report = await _empty_stores(work, run)
             logger.warning("found_after_removal", run_id=str(run_id), kind=run.kind)
+        elif run.kind == "provision" and status != TenantStatus.DELETED:
+            await _remove_surplus_customers(work, run)
         await sql.recheck_done(
             work.session, tenant_id=work.tenant_id.value, run_id=run_id, report=report, now=work.now
         )
@@ -112,6 +123,19 @@ async def _empty_stores(work: TenantWork, run: Run) -> dict[str, Any]:
             raise NotEmpty(f"{store.step}: {len(left)} things are still there after their removal")
         stores.append({"store": store.step, "removed": removed, "left": left})
     return {"stores": stores, "checked_at": work.now.isoformat()}
+
+
+async def _remove_surplus_customers(work: TenantWork, run: Run) -> None:
+    """Remove customers beside the recorded one: an answer to the old run was lost, and late in its effect."""
+    billing, tenant_id = work.scope.resources.billing, work.tenant_id
+    owner = await sql.owner(work.session, tenant_id=tenant_id.value)
+    recorded = await sql.customer_of(work.session, tenant_id=tenant_id.value)
+    if owner is None or recorded is None:
+        return
+    for customer in await billing.customers_of(tenant_id, email=owner["email"]):
+        if customer.id != recorded:
+            await billing.delete_customer(customer.id)
+            logger.warning("surplus_customer_removed", run_id=str(run.id), customer=customer.id)
 
 
 async def _end(

@@ -19,6 +19,15 @@ SELECT true FROM provisioning_runs WHERE tenant_id = :tenant_id AND id = :run_id
 -- name: tenant_status$
 SELECT status FROM tenants WHERE id = :tenant_id;
 
+-- name: hold_tenant$
+-- As `change_status` does before a tenant is taken back: it finds the deletion, or the deletion finds it active.
+SELECT status FROM tenants WHERE id = :tenant_id FOR NO KEY UPDATE;
+
+-- name: hold_if_expired$
+SELECT true FROM tenants
+WHERE id = :tenant_id AND status = 'cancelled' AND cancelled_at <= :cancelled_before
+FOR NO KEY UPDATE;
+
 -- name: rechecks
 SELECT id FROM provisioning_runs WHERE tenant_id = :tenant_id AND recheck_at IS NOT NULL;
 
@@ -121,6 +130,10 @@ LIMIT :row_limit;
 
 -- name: recheck_done!
 UPDATE provisioning_runs SET recheck_at = NULL, report = coalesce(:report, report), updated_at = :now
+WHERE tenant_id = :tenant_id AND id = :run_id;
+
+-- name: postpone_recheck!
+UPDATE provisioning_runs SET recheck_at = :recheck_at, updated_at = :now
 WHERE tenant_id = :tenant_id AND id = :run_id;
 
 -- name: expired_tenants

@@ -81,6 +81,7 @@ async def request_deletion(work: TenantWork) -> uuid.UUID:
     alphapulse.data.errors.UniqueViolated
         A run of this tenant has not ended.
     """
+    await sql.hold_tenant(work.session, tenant_id=work.tenant_id.value)
     run_id = await runs.create(work, kind="delete", deadline=steps.DELETION_DEADLINE)
     await work.emit(
         steps.DELETION_REQUESTED,
@@ -147,6 +148,10 @@ def _look_again(run_id: uuid.UUID) -> Task:
 async def _delete_expired(scope: Scope, done: Sweep) -> None:
     try:
         async with scope.platform_transaction() as work:
+            before = work.now - steps.KEPT_AFTER_CANCELLATION
+            tenant_id = work.tenant_id.value
+            if not await sql.hold_if_expired(work.session, tenant_id=tenant_id, cancelled_before=before):
+                return  # taken back since it was found
             await request_deletion(work)
     except UniqueViolated:
         return  # requested since it was found

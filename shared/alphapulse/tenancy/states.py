@@ -55,9 +55,12 @@ class TransitionRefused(Exception):
         What was asked for.
     """
 
-    def __init__(self, status: TenantStatus | None, wanted: TenantStatus) -> None:
+    def __init__(
+        self, status: TenantStatus | None, wanted: TenantStatus, *, because: str | None = None
+    ) -> None:
         found = "there is no such tenant" if status is None else f"a tenant that is {status}"
-        super().__init__(found if status is None else f"{found} cannot become {wanted}")
+        text = found if status is None else f"{found} cannot become {wanted}"
+        super().__init__(text if because is None else f"{text}: {because}")
         self.status = status
         self.wanted = wanted
 
@@ -84,8 +87,11 @@ async def change_status(
     Raises
     ------
     TransitionRefused
-        The table of transitions does not allow it, or there is no such tenant.
+        The table of transitions does not allow it, there is no such tenant, or it is to be taken back and
+        its deletion has begun.
     """
+    if to is TenantStatus.ACTIVE:
+        await _refuse_if_being_deleted(session, tenant_id)
     origins = [status for status, following in TRANSITIONS.items() if to in following]
     changed = await _sql.change_status(
         session, tenant_id=tenant_id.value, status=to, origins=origins, reason=reason, now=now
@@ -96,3 +102,10 @@ async def change_status(
     if found == to:
         return False
     raise TransitionRefused(None if found is None else TenantStatus(found), to)
+
+
+async def _refuse_if_being_deleted(session: Session, tenant_id: TenantId) -> None:
+    """Hold the tenant's row, as whoever begins a deletion does, and look for one that has begun."""
+    found = await _sql.hold(session, tenant_id=tenant_id.value)
+    if found == TenantStatus.CANCELLED and await _sql.is_being_deleted(session, tenant_id=tenant_id.value):
+        raise TransitionRefused(TenantStatus.CANCELLED, TenantStatus.ACTIVE, because="its deletion has begun")

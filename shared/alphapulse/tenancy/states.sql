@@ -12,3 +12,13 @@ RETURNING status;
 
 -- name: status$
 SELECT status FROM tenants WHERE id = :tenant_id;
+
+-- name: hold$
+-- As an UPDATE does, so that rows that refer to the tenant can still be written.
+SELECT status FROM tenants WHERE id = :tenant_id FOR NO KEY UPDATE;
+
+-- name: is_being_deleted$
+SELECT EXISTS (
+    SELECT FROM provisioning_runs
+    WHERE tenant_id = :tenant_id AND kind = 'delete' AND status IN ('running', 'compensating')
+);

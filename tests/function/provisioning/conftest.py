@@ -39,7 +39,8 @@ from tests.logins import insert_logins
 from tests.processes import ROOT
 from tests.tcp_proxy import TcpProxy
 
-LOGS_IN = "provision-compensate"
+#: All functions of a test share one login: it may do what provision-verify and provision-compensate may.
+LOGS_IN = "all-of-provisioning"
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +52,8 @@ def secret_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS
 
     def prepare(adapter: JSONAdapter) -> None:
         bootstrap.apply(adapter, wanted)
+        policies = {"token_policies": ["function", "provisioner"], "token_no_default_policy": True}
+        adapter.post(f"/v1/auth/approle/role/{LOGS_IN}", json=policies)
         bootstrap.write_credentials(adapter, [LOGS_IN], server.directory / "logins")
 
     blocking(VaultServer(server.url), server.root_token, prepare, what="bootstrap")

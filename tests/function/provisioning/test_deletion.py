@@ -3,13 +3,16 @@
 import asyncio
 import datetime as dt
 import json
+from typing import Any
 
 import httpx
 import pytest
 
 from alphapulse.events import Event
+from alphapulse.provisioning import sweep as sweeping
 from alphapulse.runtime.trace import continue_trace
 from alphapulse.runtime.work import Scope
+from alphapulse.tenancy.states import TenantStatus, change_status
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.trading.settlement import lock_account
 from tests.function.conftest import Broker, Clock, Functions
@@ -183,6 +186,38 @@ async def test_a_cancelled_tenant_is_deleted_after_thirty_days_and_not_before(
 
     assert early == []
     assert await sign_ups.status(active) == "deleted"
+
+
+async def test_a_tenant_that_was_taken_back_while_the_sweep_was_under_way_is_not_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+    functions: Functions,
+    broker: Broker,
+    courier: Courier,
+    sign_ups: SignUps,
+    active: TenantId,
+    clock: Clock,
+) -> None:
+    await sign_ups.execute(
+        active, "UPDATE tenants SET status = 'cancelled', cancelled_at = now() WHERE id = $1"
+    )
+    clock.advance(days=31)
+    guarded = sweeping._guarded
+
+    async def after_it_was_taken_back(
+        done: Any, resources: Any, trace: Any, tenant_id: Any, task: Any
+    ) -> None:
+        if tenant_id == active.value:
+            async with functions.resources("accounts").platform.session(active) as session:
+                await change_status(session, active, TenantStatus.ACTIVE, now=clock())
+        await guarded(done, resources, trace, tenant_id, task)
+
+    monkeypatch.setattr(sweeping, "_guarded", after_it_was_taken_back)
+    await courier.deliver("provision_compensate", functions.tick("provisioning-sweep"))
+    await functions.settle()
+
+    assert broker.named("tenant.deletion.requested", active) == []
+    assert (await sign_ups.run(active))["kind"] == "provision"
+    assert await sign_ups.status(active) == "active"
 
 
 async def test_what_arrives_after_the_deletion_is_removed_by_the_recheck(

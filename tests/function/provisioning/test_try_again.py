@@ -9,6 +9,7 @@ import pytest
 from alphapulse.events import Event
 from alphapulse.provisioning.compensation import RECHECK_AFTER
 from alphapulse.provisioning.steps import Step
+from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tenant import TenantId
 from tests.function.conftest import Broker, Functions
 from tests.function.provisioning import faults
@@ -154,6 +155,43 @@ async def test_another_try_waits_for_the_look_at_what_the_first_one_left(  # noq
     assert [(answer.status_code, answer.json()["code"]) for answer in during] == [(503, "run_busy")]
     assert await sign_ups.status(failed) == "active"
     assert set(await stores.of(failed, but=ACCOUNT)) == {"postgres", "redis", "vault", "stripe"}
+
+
+async def test_a_customer_the_first_try_made_late_is_removed_when_the_second_try_has_made_its_own(
+    functions: Functions,
+    accounts: Functions,
+    broker: Broker,
+    courier: Courier,
+    sign_ups: SignUps,
+    stores: Stores,
+    failed: TenantId,
+) -> None:
+    again = await retried(accounts, broker, failed)
+    (owner,) = await sign_ups.fetch(failed, "SELECT email FROM users WHERE tenant_id = $1 AND role = 'owner'")
+    late = await functions.resources("provision_billing").billing.create_customer(
+        failed, email=owner["email"], company="Acme", tier=Tier.PRO, attempt="its answer was lost"
+    )
+    await sign_ups.execute(
+        failed,
+        "UPDATE provisioning_runs SET recheck_at = recheck_at - interval '11 minutes' WHERE tenant_id = $1",
+    )
+
+    await courier.deliver(
+        "provision_compensate", functions.tick("provisioning-sweep")
+    )  # too early: the second try goes on
+    while_it_goes_on = (await stores.of(failed, but=ACCOUNT))["stripe"]
+    await courier.carry(again)
+    both = (await stores.of(failed, but=ACCOUNT))["stripe"]
+    await sign_ups.age(failed, RECHECK_AFTER + dt.timedelta(minutes=1))
+    await courier.deliver("provision_compensate", functions.tick("provisioning-sweep"))
+
+    (recorded,) = await sign_ups.fetch(
+        failed, "SELECT stripe_customer_id AS id FROM subscriptions WHERE tenant_id = $1"
+    )
+    assert while_it_goes_on == [late]
+    assert set(both) == {late, recorded["id"]}
+    assert (await stores.of(failed, but=ACCOUNT))["stripe"] == [recorded["id"]]
+    assert await sign_ups.status(failed) == "active"
 
 
 @pytest.mark.parametrize("role", ["trader", "viewer"])

@@ -1,10 +1,12 @@
 """A tenant goes from state to state as the table says, and in no other way."""
 
+import asyncio
 import datetime as dt
 import itertools
 
 import pytest
 
+from alphapulse.provisioning.runs import sql as provisioning
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.states import TRANSITIONS, TenantStatus, TransitionRefused, change_status
 from alphapulse.tenancy.tenant import TenantId
@@ -65,3 +67,47 @@ async def test_an_unknown_tenant_has_no_state_to_change(platform_database: Platf
     async with platform_database.session(nobody) as session:
         with pytest.raises(TransitionRefused, match="no such tenant"):
             await change_status(session, nobody, TenantStatus.ACTIVE, now=NOW)
+
+
+@pytest.mark.parametrize("status", ["running", "compensating"])
+async def test_a_tenant_whose_deletion_has_begun_cannot_be_taken_back(
+    platform_database: PlatformDatabase, new_tenant: TenantFactory, status: str
+) -> None:
+    tenant = await new_tenant(status="cancelled")
+    async with platform_database.session(tenant) as session:
+        await session.execute(
+            """INSERT INTO provisioning_runs (tenant_id, id, kind, status, deadline_at)
+            VALUES ($1, gen_random_uuid(), 'delete', $2, now())""",
+            tenant.value,
+            status,
+        )
+
+    async with platform_database.session(tenant) as session:
+        with pytest.raises(TransitionRefused, match="its deletion has begun"):
+            await change_status(session, tenant, TenantStatus.ACTIVE, now=NOW)
+        await change_status(session, tenant, TenantStatus.DELETED, now=NOW)
+
+
+async def test_whoever_takes_a_tenant_back_waits_for_a_deletion_that_is_being_requested(
+    platform_database: PlatformDatabase, new_tenant: TenantFactory
+) -> None:
+    tenant = await new_tenant(status="cancelled")
+
+    async def take_back() -> None:
+        async with platform_database.session(tenant) as session:
+            await change_status(session, tenant, TenantStatus.ACTIVE, now=NOW)
+
+    async with platform_database.session(tenant) as session:
+        await provisioning.hold_tenant(session, tenant_id=tenant.value)
+        taking_back = asyncio.create_task(take_back())
+        await asyncio.wait([taking_back], timeout=0.2)
+        waits = not taking_back.done()
+        await session.execute(
+            """INSERT INTO provisioning_runs (tenant_id, id, kind, deadline_at)
+            VALUES ($1, gen_random_uuid(), 'delete', now())""",
+            tenant.value,
+        )
+
+    with pytest.raises(TransitionRefused, match="its deletion has begun"):
+        await taking_back
+    assert waits
