@@ -221,3 +221,28 @@ def test_only_accounts_reads_the_signing_keys(vault: Rig) -> None:
     path = "secret/data/platform/token-signing"
 
     assert vault.ask("GET", path, token=vault.function_token("accounts"))[0] in (200, 404)
+
+
+@pytest.mark.parametrize(
+    ("function", "status"),
+    [("provision-vault", 403), ("provision-compensate", 403), ("provision-verify", 200)],
+)
+async def test_of_the_provisioning_functions_only_the_one_that_acts_as_a_tenant_mints_its_token(
+    vault: Rig, function: str, status: int
+) -> None:
+    body = {"policies": [f"tenant-{await vault.new_tenant()}"], "ttl": "300s"}
+    token = vault.function_token(function)
+
+    assert vault.ask("POST", "auth/token/create/tenant", body, token=token)[0] == status
+
+
+@pytest.mark.parametrize("function", ["provision-vault", "provision-compensate"])
+def test_a_function_that_mints_no_tokens_looks_after_its_own_login(vault: Rig, function: str) -> None:
+    token = vault.function_token(function)
+
+    done = [
+        vault.ask(method, f"auth/token/{way}-self", {} if method == "POST" else None, token=token)[0]
+        for method, way in (("GET", "lookup"), ("POST", "renew"), ("POST", "revoke"))
+    ]
+
+    assert done == [200, 200, 204]

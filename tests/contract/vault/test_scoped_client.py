@@ -177,8 +177,11 @@ async def test_a_denied_request_does_not_log_in_again_and_again(vault: Rig) -> N
 
 async def test_a_tenant_is_made_twice_found_and_removed_with_everything(vault: Rig) -> None:
     tenant_id, neighbour = TenantId.new(), await vault.new_tenant()
-    async with vault.connection("provision-compensate") as connection:
-        platform = PlatformVault(connection)
+    async with (
+        vault.connection("provision-compensate") as login,
+        vault.connection("provision-verify") as connection,
+    ):
+        platform = PlatformVault(login)
         assert not await platform.tenant_exists(tenant_id)
         await platform.create_tenant(tenant_id)
         await platform.create_tenant(tenant_id)

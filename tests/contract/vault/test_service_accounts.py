@@ -84,7 +84,7 @@ def cluster(vault: Rig, signing_key: bytes, tmp_path_factory: pytest.TempPathFac
         # Outside a cluster the server has no token of its own: it asks with the one that is judged.
         api = Cluster(f"https://127.0.0.1:{server.server_address[1]}", authority.file.read_text())
         wanted = entries(FILES, methods=["approle", "kubernetes"], cluster=api)
-        for changed in (len(wanted) - 13, 0):
+        for changed in (len(wanted) - 14, 0):
             done = blocking(
                 VaultServer(vault.address), vault.root_token, lambda a: apply(a, wanted), what="set up"
             )

@@ -51,7 +51,7 @@ def test_the_second_run_finds_nothing_to_do(vault: Rig) -> None:
         timeout=60,
     )
 
-    assert (done.stdout, done.stderr) == ("changed 0 of 13; the others are as they should be\n", "")
+    assert (done.stdout, done.stderr) == ("changed 0 of 14; the others are as they should be\n", "")
 
 
 def test_what_was_changed_by_hand_is_told_and_put_right(vault: Rig) -> None:
@@ -61,10 +61,10 @@ def test_what_was_changed_by_hand_is_told_and_put_right(vault: Rig) -> None:
     told = _run(vault, "--dry-run")[1]
     assert "~ AppRole credentials\n    token_policies: " in told
     assert "~ policy function\n    the text differs" in told
-    assert "would change 2 of 13" in told
+    assert "would change 2 of 14" in told
 
-    assert "changed 2 of 13" in _run(vault)[1]
-    assert "changed 0 of 13" in _run(vault)[1]
+    assert "changed 2 of 14" in _run(vault)[1]
+    assert "changed 0 of 14" in _run(vault)[1]
 
 
 def test_a_dry_run_changes_nothing(vault: Rig, files: Path) -> None:
@@ -109,7 +109,7 @@ async def test_tenants_policies_are_brought_to_the_present_text_when_asked(vault
     tenant_id = await vault.new_tenant()
     vault.ask("PUT", f"sys/policies/acl/tenant-{tenant_id}", {"policy": "# of an earlier version"})
 
-    assert "changed 0 of 13" in _run(vault)[1]
+    assert "changed 0 of 14" in _run(vault)[1]
     assert f"~ policy tenant-{tenant_id}\n    the text differs" in _run(vault, "--tenants")[1]
     async with vault.connection("provision-compensate") as connection:
         assert await PlatformVault(connection).tenant_exists(tenant_id)

@@ -39,7 +39,7 @@ def _looked_up(vault: Rig, token: str) -> tuple[int, Any]:
 def test_an_approle_gives_a_renewable_service_token_with_the_functions_policies_only(vault: Rig) -> None:
     data = _looked_up(vault, vault.function_token("provision-vault"))[1]["data"]
 
-    assert sorted(data["policies"]) == ["function", "provisioner"]
+    assert sorted(data["policies"]) == ["provisioner", "self"]
     assert (data["type"], data["renewable"]) == ("service", True)
     assert 1190 <= data["ttl"] <= 1200
 

@@ -1,5 +1,5 @@
 # The provisioning functions that make and remove a tenant. They see which secrets a tenant has and may
-# remove them; to read or write one they mint the tenant's token like every function.
+# remove them. They read and write none, so they mint no tenant's token either.
 path "sys/policies/acl/tenant-*" {
   capabilities = ["create", "read", "update", "delete"]
 }
