@@ -4,6 +4,7 @@ A mail server knows no transaction. Between its answer and the row's `sent` a cr
 is then sent again, with the same Message-ID.
 """
 
+import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Mapping
@@ -39,14 +40,13 @@ async def on_requested(event: Event, scope: Scope) -> None:
     """
     async with scope.transaction() as work:
         pending = await _record(work, event.data)
-    late: Transient | None = None
-    for notice in pending:
-        try:
-            await _send(scope, notice)
-        except Transient as error:
-            late = error  # and the others go on: they need not wait for this one
-    if late is not None:
-        raise late
+    # At once, as many as the mailer has places: a mail server that says nothing costs the time of one mail,
+    # however many are to be told. One that fails does not keep the others from being told.
+    outcomes = await asyncio.gather(*(_send(scope, notice) for notice in pending), return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    if failures:
+        # What is no Transient is a mistake of ours, and must be seen as one.
+        raise next((error for error in failures if not isinstance(error, Transient)), failures[0])
 
 
 async def on_dead_letter(event: Event, scope: Scope) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from alphapulse.events import Event
+from alphapulse.runtime.mail import Mail
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
 from functions.notify import service
@@ -260,6 +261,32 @@ async def test_one_unreachable_address_does_not_keep_the_others_waiting(
     assert {("sent", None), ("failed", "the address or the subject of the mail is malformed")} == {
         (row["status"], row["error"]) for row in found
     }
+
+
+async def test_several_owners_are_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    functions: Functions,
+    mailbox: Mailbox,
+    tenant: TenantId,
+    owner: str,
+    add_user: AddUser,
+) -> None:
+    others = [f"{name}-{tenant}@example.com" for name in ("second", "third")]
+    for address in others:
+        await add_user(tenant, address)
+    mailer = functions.resources("notify").mailer
+    send, together = mailer.send, asyncio.Barrier(3)
+
+    async def slowly(mail: Mail) -> None:
+        async with asyncio.timeout(10):
+            await together.wait()  # nobody gets past it alone
+        await send(mail)
+
+    monkeypatch.setattr(mailer, "send", slowly)
+    answer = await functions.deliver("notify", request(functions, tenant))
+
+    assert answer.status_code == 204
+    assert {owner, *others} == {letter.to for letter in mailbox.letters.newest()}
 
 
 async def test_what_the_broker_gives_up_on_is_recorded_as_failed(
