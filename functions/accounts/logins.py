@@ -1,6 +1,7 @@
 """Logging in, staying logged in, logging out."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from uuid_utils.compat import uuid7
@@ -47,6 +48,15 @@ class InvalidTotp(NotAuthenticated):
     code = "invalid_totp"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """A login under way; `count` is the key of the count that judges it."""
+
+    count: str
+    client: Client
+    trace: Trace
+
+
 async def log_in(
     resources: Resources,
     keys: KeyRing,
@@ -67,9 +77,10 @@ async def log_in(
     functions.accounts.throttling.TooManyAttempts
         The address or the client is locked for a while.
     """
-    await throttling.begin(resources, request.email, client)
-    user = await _verified(resources, request, client=client, trace=trace)
-    await _check_second_factor(resources, user, request, client=client, trace=trace)
+    count = await throttling.begin(resources, request.email, client)
+    attempt = _Attempt(count=count, client=client, trace=trace)
+    user = await _verified(resources, request, attempt=attempt)
+    await _check_second_factor(resources, user, request, attempt=attempt)
     principal = Principal(
         tenant_id=TenantId(user["tenant_id"]),
         user_id=user["id"],
@@ -79,9 +90,7 @@ async def log_in(
         csrf_hash=None if csrf_token is None else csrf_hash(csrf_token),
     )
     new_hash = await rehashed(user["password_hash"], request.password.get_secret_value())
-    return await _begin_session(
-        resources, keys, principal, user=user, new_hash=new_hash, client=client, trace=trace
-    )
+    return await _begin_session(resources, keys, principal, user=user, new_hash=new_hash, attempt=attempt)
 
 
 async def refresh(
@@ -145,31 +154,31 @@ async def log_out(
     await _audit(resources, principal, "user.logged_out", details={"everywhere": everywhere})
 
 
-async def _verified(resources: Resources, request: Credentials, *, client: Client, trace: Trace) -> Any:
+async def _verified(resources: Resources, request: Credentials, *, attempt: _Attempt) -> Any:
     async with resources.platform.session() as session:
         user = await sql.login_of_email(session, email=request.email)
     encoded = user["password_hash"] if user else None
     if await verify_password(encoded, request.password.get_secret_value()) and user is not None:
         return user
-    await throttling.failed(resources, client)
+    await throttling.failed(resources, attempt.client)
     if user is not None:
         # Beside the answer, which must take as long for an address without an account.
-        resources.background.start(_report(resources, user, client=client, trace=trace))
+        resources.background.start(_report(resources, user, attempt=attempt))
     raise InvalidCredentials("e-mail address or password is wrong")
 
 
 async def _check_second_factor(
-    resources: Resources, user: Any, request: Credentials, *, client: Client, trace: Trace
+    resources: Resources, user: Any, request: Credentials, *, attempt: _Attempt
 ) -> None:
     if user["totp_enabled_at"] is None:
         return
     if request.totp is None:
-        await throttling.refund(resources, request.email)
+        await throttling.refund(resources, attempt.count)
         raise TotpRequired("a code of the second factor is needed")
     code = request.totp.get_secret_value()
     if not await second_factor.accepts(resources, TenantId(user["tenant_id"]), user["id"], code):
-        await throttling.failed(resources, client)
-        resources.background.start(_report(resources, user, client=client, trace=trace))
+        await throttling.failed(resources, attempt.client)
+        resources.background.start(_report(resources, user, attempt=attempt))
         raise InvalidTotp("the code is wrong or was used before")
 
 
@@ -180,11 +189,12 @@ async def _begin_session(
     *,
     user: Any,
     new_hash: str | None,
-    client: Client,
-    trace: Trace,
+    attempt: _Attempt,
 ) -> Tokens:
     signer = await keys.signer()
-    scope = Scope(resources=resources, tenant_id=principal.tenant_id, trace=trace, principal=principal)
+    scope = Scope(
+        resources=resources, tenant_id=principal.tenant_id, trace=attempt.trace, principal=principal
+    )
     async with scope.platform_transaction() as work:
         noted = await sql.note_login(
             work.session,
@@ -196,18 +206,18 @@ async def _begin_session(
         )
         if noted is None:
             raise InvalidCredentials("e-mail address or password is wrong")
-        await throttling.succeeded(work.session, user["email"])
+        await throttling.succeeded(work.session, attempt.count)
         await sessions.forget_expired(work.session, principal, now=work.now)
         await work.audit("user.logged_in", resource_type="session", resource_id=str(principal.session_id),
-                         details=_seen(client))  # fmt: skip
-        return await sessions.issue(work.session, signer, principal, client=client, now=work.now)
+                         details=_seen(attempt.client))  # fmt: skip
+        return await sessions.issue(work.session, signer, principal, client=attempt.client, now=work.now)
 
 
-async def _report(resources: Resources, user: Any, *, client: Client, trace: Trace) -> None:
-    """Audit failures of an account, at most one a minute, with the number of them."""
+async def _report(resources: Resources, user: Any, *, attempt: _Attempt) -> None:
+    """Audit failures of an account, at most one a minute of each count, with the number of them."""
     tenant_id = TenantId(user["tenant_id"])
     async with resources.platform.session(tenant_id) as session:
-        attempts = await throttling.unreported(session, user["email"], now=resources.clock())
+        attempts = await throttling.unreported(session, attempt.count, now=resources.clock())
         if attempts is None:
             return
         entry = AuditEntry(
@@ -216,8 +226,8 @@ async def _report(resources: Resources, user: Any, *, client: Client, trace: Tra
             action="user.login_failed",
             resource_type="user",
             resource_id=str(user["id"]),
-            details={"attempts": attempts, **_seen(client)},
-            trace_id=trace.trace_id,
+            details={"attempts": attempts, **_seen(attempt.client)},
+            trace_id=attempt.trace.trace_id,
         )
         await audit.append(session, tenant_id.value, entry)
 

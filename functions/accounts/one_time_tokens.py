@@ -83,6 +83,25 @@ def tenant_of(token: str) -> TenantId:
     return TenantId(uuid.UUID(form[1]))
 
 
+async def check(session: Session, token: str, *purposes: Purpose, now: dt.datetime) -> None:
+    """Refuse a token that `use` would refuse; it stays unused.
+
+    Raises
+    ------
+    InvalidOneTimeToken
+        As of `use`.
+    """
+    live = await sql.is_live(
+        session,
+        tenant_id=_tenant(session),
+        token_hash=_hash(token),
+        purposes=[purpose.value for purpose in purposes],
+        now=now,
+    )
+    if not live:
+        raise InvalidOneTimeToken
+
+
 async def use(session: Session, token: str, *purposes: Purpose, now: dt.datetime) -> Any:
     """Use a token up; return its user's id and e-mail address, and its purpose.
 

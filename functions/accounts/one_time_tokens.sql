@@ -10,6 +10,12 @@ ON CONFLICT (tenant_id, user_id, purpose) WHERE used_at IS NULL DO UPDATE SET
 DELETE FROM one_time_tokens
 WHERE tenant_id = :tenant_id AND user_id = :user_id AND expires_at < :now;
 
+-- name: is_live$
+SELECT EXISTS (
+    SELECT FROM one_time_tokens
+    WHERE tenant_id = :tenant_id AND token_hash = :token_hash AND purpose = ANY(:purposes)
+        AND used_at IS NULL AND expires_at > :now);
+
 -- name: use^
 UPDATE one_time_tokens o SET used_at = :now
 FROM users u, tenants t

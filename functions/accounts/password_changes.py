@@ -20,21 +20,23 @@ from functions.accounts.callers import PersonScope, client_of, principal_of
 from functions.accounts.mails import TokenMail, send_later
 from functions.accounts.one_time_tokens import Purpose
 from functions.accounts.passwords import hash_password
-from functions.accounts.schemas import Password, Request, SentPassword
+from functions.accounts.schemas import Password, Request, SentCode, SentPassword
 
 public = public_router()
 router = tenant_router(stepped=True)
 sql = queries.load(__file__, "password_changes.sql")
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_SETS_PASSWORD = (Purpose.RESET_PASSWORD, Purpose.INVITATION)
 Token = Annotated[SecretStr, Field(max_length=200)]
 
 
 class PasswordChange(Request):
-    """The password as it is and as it shall be."""
+    """The password as it is and as it shall be; a code too where the second factor is on."""
 
     current_password: SentPassword
     new_password: Password
+    totp: SentCode | None = None
 
 
 class ForgottenPassword(Request):
@@ -63,6 +65,7 @@ async def change_password(body: PasswordChange, scope: PersonScope) -> None:
     """Change the caller's password and end their other logins."""
     caller = principal_of(scope)
     user = await reauthentication.check_password(scope, body.current_password)
+    await reauthentication.check_second_factor(scope, user, body.totp)
     password_hash = await hash_password(body.new_password.get_secret_value())
     async with scope.platform_transaction() as work:
         changed = await sql.change(
@@ -102,19 +105,20 @@ async def reset_password(body: PasswordReset, request: HttpRequest, resources: F
     """Set a password with a token from a mail; all logins of the user end."""
     token = body.token.get_secret_value()
     tenant_id = one_time_tokens.tenant_of(token)
-    password_hash = await hash_password(body.password.get_secret_value())
     scope = Scope(resources=resources, tenant_id=tenant_id, trace=trace_of(request.scope))
     async with scope.platform_transaction() as work:
-        user = await one_time_tokens.use(
-            work.session, token, Purpose.RESET_PASSWORD, Purpose.INVITATION, now=work.now
-        )
+        # Before the hash, which costs much and is for whoever has a token.
+        await one_time_tokens.check(work.session, token, *_SETS_PASSWORD, now=work.now)
+    password_hash = await hash_password(body.password.get_secret_value())
+    async with scope.platform_transaction() as work:
+        user = await one_time_tokens.use(work.session, token, *_SETS_PASSWORD, now=work.now)
         of_user = {"tenant_id": tenant_id.value, "user_id": user["user_id"]}
         changed = await sql.set_password(work.session, **of_user, password_hash=password_hash, now=work.now)
         if changed is None:
             raise one_time_tokens.InvalidOneTimeToken
         ended = await sessions.revoke_all(work.session, tenant_id, user["user_id"], now=work.now)
         await one_time_tokens.withdraw(work.session, user["user_id"], *Purpose)
-        await throttling.succeeded(work.session, user["email"])
+        await throttling.forgive(work.session, user["email"], **of_user)
         invited = user["purpose"] == Purpose.INVITATION
         await work.audit(
             "user.invitation_accepted" if invited else "user.password_reset",

@@ -13,6 +13,7 @@ from alphapulse.runtime.errors import NotPermitted
 from alphapulse.runtime.work import Scope
 from functions.accounts import second_factor, throttling
 from functions.accounts.callers import principal_of
+from functions.accounts.logins import InvalidTotp, TotpRequired
 from functions.accounts.passwords import verify_password
 
 
@@ -47,6 +48,31 @@ async def check_password(scope: Scope, password: SecretStr) -> Any:
     async with scope.platform_transaction() as work:
         await throttling.sql.clear(work.session, key=throttling.account_key(user["email"], of="proof"))
     return user
+
+
+async def check_second_factor(scope: Scope, user: Any, totp: SecretStr | None) -> None:
+    """Use a code up if the caller's second factor is on, as a login does.
+
+    Parameters
+    ----------
+    user
+        What `check_password` returned.
+
+    Raises
+    ------
+    functions.accounts.logins.TotpRequired, functions.accounts.logins.InvalidTotp
+        The code is missing or wrong.
+    functions.accounts.throttling.TooManyAttempts
+        Codes are locked for a while.
+    """
+    if user["totp_enabled_at"] is None:
+        return
+    if totp is None:
+        raise TotpRequired("a code of the second factor is needed")
+    try:
+        await check_code(scope, user["email"], totp)
+    except WrongCode as error:
+        raise InvalidTotp("the code is wrong or was used before") from error
 
 
 async def check_code(scope: Scope, email: str, code: SecretStr) -> None:

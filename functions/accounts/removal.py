@@ -36,6 +36,8 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
         The caller is not the owner, or came with an API key.
     functions.accounts.reauthentication.WrongPassword
         The password is not the owner's.
+    functions.accounts.logins.TotpRequired, functions.accounts.logins.InvalidTotp
+        The owner's second factor is on, the code is missing or wrong.
     OrdersOpen
         Orders at an exchange have not ended.
     RunNotEnded
@@ -45,7 +47,8 @@ async def delete(scope: Scope, request: DeleteTenant) -> DeletionAccepted:
     if principal is None or principal.role is not Role.OWNER or principal.api_key_id is not None:
         raise NotPermitted("only the owner, logged in, may delete the tenant")
     tenant_id = scope.tenant_id
-    await reauthentication.check_password(scope, request.password)
+    user = await reauthentication.check_password(scope, request.password)
+    await reauthentication.check_second_factor(scope, user, request.totp)
     async with scope.platform_transaction() as work:
         await _let_orders_end(work)
         open_orders = await sql.open_orders(work.session, tenant_id=tenant_id.value)

@@ -76,9 +76,10 @@ class LogOut(Request):
 
 
 class DeleteTenant(Request):
-    """The owner's password, so that a stolen session alone deletes nothing."""
+    """The owner's password, so that a stolen session alone deletes nothing; a code too if logins need one."""
 
-    password: Annotated[SecretStr, Field(max_length=_MAX_PASSWORD)]
+    password: SentPassword
+    totp: SentCode | None = None
 
 
 class DeletionAccepted(BaseModel):

@@ -1,13 +1,16 @@
 """Guessing made slow: attempts are counted per address of an account and per client.
 
-An attempt is counted before it is judged, so that guesses made at once are counted like guesses made
-one after the other. Addresses without an account are counted too: a lock tells nothing. Logins that
-exist are not touched by a lock, and every lock ends by itself.
+A client from which the account's user has logged in is judged by a count of its own, or strangers who
+know nothing but the address of an account could keep its user out. An attempt is counted before it is
+judged, so that guesses made at once are counted like guesses made one after the other. Addresses without
+an account are counted too: a lock tells nothing. Logins that exist are not touched by a lock, and every
+lock ends by itself.
 """
 
 import datetime as dt
 import hashlib
 import math
+import uuid
 from dataclasses import dataclass
 
 from alphapulse.data import queries
@@ -16,6 +19,8 @@ from alphapulse.runtime.errors import RateLimited
 from alphapulse.runtime.resources import Resources
 from functions.accounts.callers import Client
 
+#: How long the client of a login or refresh stays known: what is stored of either goes not much later.
+KNOWN_FOR = dt.timedelta(days=30)
 _REPORTED_EVERY = dt.timedelta(minutes=1)
 _SWEPT_AFTER = dt.timedelta(days=2)
 
@@ -67,8 +72,8 @@ CLIENT = Policy(
 MAILS = Policy(free=3, first=dt.timedelta(minutes=5), longest=dt.timedelta(hours=1), forgotten_after=_DAY)
 
 
-async def begin(resources: Resources, email: str, client: Client) -> None:
-    """Count an attempt at an account.
+async def begin(resources: Resources, email: str, client: Client) -> str:
+    """Count an attempt at an account; return the key of the count that judges it.
 
     Raises
     ------
@@ -79,10 +84,13 @@ async def begin(resources: Resources, email: str, client: Client) -> None:
     now = resources.clock()
     async with resources.platform.session() as session:
         until = await sql.locked_until(session, key=_client_key(client), now=now)
+        known = await sql.is_known(session, email=email, address=client.address, since=now - KNOWN_FOR)
+        key = known_key(email, client.address) if known else account_key(email)
         if until is None:
-            until = await charge(session, account_key(email), ACCOUNT, now=now)
+            until = await charge(session, key, ACCOUNT, now=now)
     if until is not None:
         raise refusal(until, now)
+    return key
 
 
 async def failed(resources: Resources, client: Client) -> None:
@@ -93,22 +101,27 @@ async def failed(resources: Resources, client: Client) -> None:
         await sql.sweep(session, before=now - _SWEPT_AFTER)
 
 
-async def refund(resources: Resources, email: str) -> None:
-    """Take the count of an attempt back that was no guess."""
+async def refund(resources: Resources, key: str) -> None:
+    """Take an attempt back that was no guess."""
     async with resources.platform.session() as session:
-        await sql.refund(session, key=account_key(email))
+        await sql.refund(session, key=key)
 
 
-async def succeeded(session: Session, email: str) -> None:
-    """Forget the attempts at an account: whoever knows the password has come."""
-    await sql.clear(session, key=account_key(email))
+async def succeeded(session: Session, key: str) -> None:
+    """Forget the attempts of a count: whoever knows the password has come."""
+    await sql.clear(session, key=key)
 
 
-async def unreported(session: Session, email: str, *, now: dt.datetime) -> int | None:
+async def forgive(session: Session, email: str, *, tenant_id: uuid.UUID, user_id: uuid.UUID) -> None:
+    """Forget all attempts at an account, those of its known clients too."""
+    known = sql.addresses(session, tenant_id=tenant_id, user_id=user_id)
+    keys = [known_key(email, row["address"]) async for row in known]
+    await sql.clear_all(session, keys=[account_key(email), *keys])
+
+
+async def unreported(session: Session, key: str, *, now: dt.datetime) -> int | None:
     """Return how many attempts failed so far, None if that was asked less than a minute ago."""
-    count: int | None = await sql.report(
-        session, key=account_key(email), now=now, earlier=now - _REPORTED_EVERY
-    )
+    count: int | None = await sql.report(session, key=key, now=now, earlier=now - _REPORTED_EVERY)
     return count
 
 
@@ -130,6 +143,11 @@ async def charge(session: Session, key: str, policy: Policy, *, now: dt.datetime
 def account_key(email: str, *, of: str = "account") -> str:
     """Return the key of an address, which does not show it."""
     return f"{of}:{hashlib.sha256(email.lower().encode()).hexdigest()}"
+
+
+def known_key(email: str, address: str) -> str:
+    """Return the key of a known client's attempts at an account, which shows neither."""
+    return account_key(f"{email}\0{address}", of="known")
 
 
 def refusal(until: dt.datetime, now: dt.datetime) -> TooManyAttempts:

@@ -1,10 +1,12 @@
 """Quotas of tenants' cached values: which one holds, and who is told when it is reached."""
 
 import datetime as dt
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from alphapulse.data.errors import DatabaseUnavailable
 from alphapulse.tenancy.cache_account import FULL, QuotaCrossing
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.tiers import CacheQuota
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from alphapulse.runtime.resources import Resources
 
 KIND: Final = "quota_alert"
+WARNED_EVERY_SECONDS: Final = 10
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -27,6 +30,7 @@ class CacheQuotas:
     def __init__(self, resources: "Resources") -> None:
         self._resources = resources
         self._asking: set[TenantId] = set()
+        self._silent_until = 0.0
 
     def of(self, tenant_id: TenantId) -> CacheQuota | None:
         """Return a tenant's quota; None until it has been read for the first time."""
@@ -45,8 +49,17 @@ class CacheQuotas:
     async def _learn(self, tenant_id: TenantId) -> None:
         try:
             await self._resources.facts.tenant(tenant_id)
+        except DatabaseUnavailable as error:
+            self._warn(error)
         finally:
             self._asking.discard(tenant_id)
+
+    def _warn(self, error: Exception) -> None:
+        """Say so once in a while: without a database every write asks again."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + WARNED_EVERY_SECONDS
+            logger.warning("cache_quota_not_read", error=str(error))
 
     async def _tell(self, crossing: QuotaCrossing) -> None:
         from alphapulse.runtime.trace import continue_trace  # noqa: PLC0415 - `work` needs Resources

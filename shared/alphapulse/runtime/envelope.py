@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alphapulse.runtime import rate_limits
 from alphapulse.runtime.errors import BodyTooLarge, FunctionError, Invalid, UnsupportedMedia
 from alphapulse.runtime.metrics import collectors
-from alphapulse.runtime.problems import as_function_error, problem_response
+from alphapulse.runtime.problems import as_function_error, is_our_fault, problem_response
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.trace import Trace, continue_trace
 
@@ -146,7 +146,7 @@ class _Exchange:
         # A framework may have wrapped the limit's own error while it read the body.
         cause = self._body_too_large() if self._too_large else error
         answer = as_function_error(cause)
-        if type(answer) is FunctionError:
+        if is_our_fault(answer):
             logger.error("unexpected_error", exc_info=error)
         if self._status is not None:
             return  # the head is out; uvicorn cuts the connection

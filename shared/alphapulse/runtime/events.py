@@ -20,7 +20,12 @@ from alphapulse.events import Event, MalformedEvent, schemas
 from alphapulse.runtime.envelope import Envelope, trace_of
 from alphapulse.runtime.errors import FunctionError, Invalid, Permanent, Transient
 from alphapulse.runtime.metrics import collectors
-from alphapulse.runtime.problems import as_function_error, on_http_exception, problem_response
+from alphapulse.runtime.problems import (
+    as_function_error,
+    is_our_fault,
+    on_http_exception,
+    problem_response,
+)
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.trace import Trace
 from alphapulse.runtime.work import Scope, TenantWork
@@ -83,7 +88,7 @@ def event_endpoint(resources: Resources, handlers: EventHandlers) -> Callable[[R
             reply = await _dispatch(event, resources, handlers, trace)
         except Exception as error:
             answer = _delivery_error(error)
-            if type(answer) is FunctionError:
+            if is_our_fault(answer):
                 logger.exception("event_failed", type=name)
             else:
                 logger.warning("event_refused", type=name, code=answer.code, detail=answer.detail)

@@ -13,6 +13,16 @@ MEDIA_TYPE = "application/problem+json"
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 
+class SecretStoreDenied(DependencyDown):
+    """Vault denies what a function asks for: its login or its policies are not what they should be.
+
+    Nothing the caller did, and an operator can mend it; so it may work later.
+    """
+
+    code = "secret_store_denied"
+    title = "Secret store denied"
+
+
 def problem(error: FunctionError, *, instance: str, trace_id: str) -> dict[str, Any]:
     """Return the problem document of an error."""
     document: dict[str, Any] = {
@@ -49,7 +59,6 @@ def as_function_error(error: Exception) -> FunctionError:
     """Return the error to answer with; an unexpected one keeps its text to itself."""
     from alphapulse.data.errors import DatabaseUnavailable  # noqa: PLC0415 - error path only
     from alphapulse.tenancy.tokens import KeysUnavailable  # noqa: PLC0415
-    from alphapulse.tenancy.vault.errors import VaultUnavailable  # noqa: PLC0415
 
     if isinstance(error, FunctionError):
         return error
@@ -59,20 +68,36 @@ def as_function_error(error: Exception) -> FunctionError:
             "the database does not answer; try again, with the same Idempotency-Key if there was one",
             retry_after_seconds=error.retry_after_seconds,
         )
-    if isinstance(error, VaultUnavailable):
-        return DependencyDown(
-            "the store of secrets does not answer; try again",
-            retry_after_seconds=error.retry_after_seconds,
-        )
     if isinstance(error, KeysUnavailable):
         return DependencyDown("tokens cannot be verified at the moment")
     if isinstance(error, ClientDisconnect):
         return Invalid("the connection ended before the body did")  # for the log; nobody reads the answer
     return (
-        _of_billing(error)
+        _of_vault(error)
+        or _of_billing(error)
         or _of_provisioning(error)
         or FunctionError("an unexpected error occurred; quote the trace id when you report it")
     )
+
+
+def is_our_fault(answer: FunctionError) -> bool:
+    """Tell an answer that somebody must look into: it is logged as an error, with its cause."""
+    return type(answer) is FunctionError or isinstance(answer, SecretStoreDenied)
+
+
+def _of_vault(error: Exception) -> FunctionError | None:
+    from alphapulse.tenancy.vault.errors import VaultDenied, VaultUnavailable  # noqa: PLC0415 - as above
+
+    if isinstance(error, VaultUnavailable):
+        return DependencyDown(
+            "the store of secrets does not answer; try again",
+            retry_after_seconds=error.retry_after_seconds,
+        )
+    if isinstance(error, VaultDenied):
+        return SecretStoreDenied(
+            "the store of secrets denies the platform what it asked for; try again later"
+        )
+    return None
 
 
 def _of_billing(error: Exception) -> FunctionError | None:

@@ -13,9 +13,11 @@ from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
 from functions.accounts import logins, passwords
 from functions.accounts.passwords import verify_password
-from functions.accounts.throttling import ACCOUNT, CLIENT, account_key
+from functions.accounts.throttling import ACCOUNT, CLIENT, KNOWN_FOR, account_key, known_key
 from tests.function.accounts.conftest import People, Person, audited, eventually
 from tests.function.conftest import Clock, Functions
+
+STRANGER = {"X-Forwarded-For": "192.0.2.77"}
 
 
 @pytest.fixture
@@ -28,18 +30,29 @@ async def guess(api: httpx.AsyncClient, email: str, **headers: str) -> httpx.Res
     return await api.post("/auth/login", json={"email": email, "password": "a wrong guess"}, headers=headers)
 
 
-async def attempts(functions: Functions, email: str) -> int:
+async def attempts(functions: Functions, email: str, *, known: str | None = None) -> int:
+    """Return the attempts of strangers, or those from a client that is `known`."""
+    key = account_key(email) if known is None else known_key(email, network(known))
     async with functions.resources("accounts").platform.session() as session:
-        count: int = await session.fetchval(
-            "SELECT attempts FROM login_throttles WHERE key = $1", account_key(email)
-        )
-    return count
+        count: int | None = await session.fetchval("SELECT attempts FROM login_throttles WHERE key = $1", key)
+    return count or 0
 
 
-async def lock(api: httpx.AsyncClient, email: str) -> httpx.Response:
+async def log_in_as_stranger(person: Person) -> httpx.Response:
+    body = {"email": person.email, "password": person.password}
+    return await person.api.post("/auth/login", json=body, headers=STRANGER)
+
+
+def network(address: str) -> str:
+    """Return what a client with this address counts as."""
+    return f"{address.rpartition('::')[0]}::/64"
+
+
+async def lock(api: httpx.AsyncClient, email: str, *, stranger: bool = False) -> httpx.Response:
+    headers = STRANGER if stranger else {}
     for _ in range(ACCOUNT.free):
-        await guess(api, email)
-    return await guess(api, email)
+        await guess(api, email, **headers)
+    return await guess(api, email, **headers)
 
 
 async def test_fifty_guesses_at_once_count_fifty_and_ten_are_judged(
@@ -55,7 +68,7 @@ async def test_fifty_guesses_at_once_count_fifty_and_ten_are_judged(
 
 
 async def test_a_lock_grows_expires_and_the_right_password_opens_it(
-    people: People, tenant: TenantId, clock: Clock, functions: Functions
+    people: People, tenant: TenantId, clock: Clock, functions: Functions, address: str
 ) -> None:
     victim = await people(tenant)
     waits = []
@@ -75,7 +88,51 @@ async def test_a_lock_grows_expires_and_the_right_password_opens_it(
     assert (locked_out.status_code, locked_out.json()["code"]) == (429, "too_many_attempts")
     assert let_in.status_code == 200
     assert (await guess(victim.api, victim.email)).status_code == 401
-    assert await attempts(functions, victim.email) == 1
+    # The login's count is forgotten, and what follows it from there has a count of its own.
+    assert await attempts(functions, victim.email) == 0
+    assert await attempts(functions, victim.email, known=address) == 1
+
+
+async def test_strangers_who_lock_an_account_do_not_keep_its_user_out_where_they_logged_in_before(
+    owner: Person, address: str
+) -> None:
+    await lock(owner.api, owner.email, stranger=True)
+
+    strange = await log_in_as_stranger(owner)
+    # Another address of the same /64 network is the same client.
+    owner.api.headers["X-Forwarded-For"] = address.replace("::1", "::2")
+    let_in = await owner.try_to_log_in()
+    still = await log_in_as_stranger(owner)
+
+    assert [answer.status_code for answer in (strange, let_in, still)] == [429, 200, 429]
+
+
+async def test_guesses_from_a_known_client_are_slowed_by_a_count_of_their_own(
+    owner: Person, functions: Functions, address: str
+) -> None:
+    refused = await lock(owner.api, owner.email)
+
+    assert refused.status_code == 429
+    assert (await owner.try_to_log_in()).json()["code"] == "too_many_attempts"
+    assert await attempts(functions, owner.email, known=address) == ACCOUNT.free + 2
+    assert await attempts(functions, owner.email) == 0
+
+
+async def test_a_login_of_somebody_else_from_there_makes_no_client_known(
+    people: People, owner: Person, tenant: TenantId
+) -> None:
+    victim = await people(tenant)
+    await lock(victim.api, victim.email, stranger=True)
+
+    assert (await victim.try_to_log_in()).status_code == 429
+    assert (await owner.try_to_log_in()).status_code == 200
+
+
+async def test_a_client_is_forgotten_a_month_after_its_last_login(owner: Person, clock: Clock) -> None:
+    clock.advance(seconds=KNOWN_FOR.total_seconds() + 1)
+    await lock(owner.api, owner.email, stranger=True)
+
+    assert (await owner.try_to_log_in()).status_code == 429
 
 
 async def test_a_lock_does_not_touch_logins_that_exist(owner: Person) -> None:
@@ -118,7 +175,7 @@ async def test_a_client_that_guesses_at_many_accounts_is_locked_and_others_are_n
     async with resources.platform.session() as session:
         await session.execute(
             "INSERT INTO login_throttles (key, attempts, last_attempt_at) VALUES ($1, $2, $3)",
-            f"client:{address.rpartition('::')[0]}::/64",
+            f"client:{network(address)}",
             CLIENT.free - 1,
             resources.clock(),
         )

@@ -261,6 +261,79 @@ async def test_the_right_password_does_not_begin_to_count_guessed_codes_anew(
     assert outcome(guesses[-1]) == outcome(locked) == (429, "too_many_attempts")
 
 
+async def test_a_password_is_not_changed_without_a_code(person: Person, enrol: Enrol, clock: Clock) -> None:
+    phone = await enrol(person)
+    body = {"current_password": PASSWORD, "new_password": "another horse battery"}
+    wrong = f"{(int(phone.code()) + 1) % 1_000_000:06}"
+    codes: list[dict[str, str]] = [{}, {"totp": wrong}, {"totp": phone.code()}]
+
+    answers = [await person.api.post("/auth/password", json=body | code) for code in codes]
+    clock.advance(seconds=30)
+
+    assert [outcome(answer) for answer in answers] == [
+        (401, "totp_required"),
+        (401, "invalid_totp"),
+        (204, None),
+    ]
+    changed = await person.try_to_log_in(password="another horse battery", totp=phone.code())
+    assert changed.status_code == 200
+
+
+async def test_a_tenant_is_not_deleted_without_a_code(
+    people: People, tenant: TenantId, vault: FunctionVault, enrol: Enrol
+) -> None:
+    vault.admit(tenant)
+    owner = await (await people(tenant)).log_in()
+    phone = await enrol(owner)
+    codes = [{}, {"totp": "abcd-abcd-abcd-abcd"}, {"totp": phone.recovery_codes[0]}]
+
+    answers = [
+        await owner.api.post("/tenants/me/delete", json={"password": PASSWORD} | code) for code in codes
+    ]
+
+    assert [outcome(answer) for answer in answers] == [
+        (401, "totp_required"),
+        (401, "invalid_totp"),
+        (202, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/auth/password", {"current_password": PASSWORD, "new_password": "another horse battery"}),
+        ("/tenants/me/delete", {"password": PASSWORD}),
+    ],
+)
+async def test_codes_guessed_there_lock_too_and_share_a_count_with_those_guessed_elsewhere(
+    people: People, tenant: TenantId, vault: FunctionVault, enrol: Enrol, path: str, body: dict[str, str]
+) -> None:
+    vault.admit(tenant)
+    owner = await (await people(tenant)).log_in()
+    phone = await enrol(owner)
+    guesses = [await owner.api.post(path, json=body | {"totp": "abcd-abcd-abcd-abcd"}) for _ in range(11)]
+
+    locked = await owner.api.post(path, json=body | {"totp": phone.code()})
+    elsewhere = await owner.api.post("/auth/totp/disable", json={"password": PASSWORD, "code": phone.code()})
+
+    assert [outcome(answer) for answer in (guesses[-1], locked, elsewhere)] == [
+        (429, "too_many_attempts")
+    ] * 3
+
+
+async def test_a_login_is_no_internal_error_where_vault_denies_the_platform_what_it_asks_for(
+    person: Person, enrol: Enrol, vault: FunctionVault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phone = await enrol(person)
+    vault.send("DELETE", f"sys/policies/acl/tenant-{person.tenant_id}")
+
+    answer = await person.try_to_log_in(totp=phone.code())
+
+    assert outcome(answer) == (503, "secret_store_denied")
+    assert "retry-after" in answer.headers
+    assert '"unexpected_error"' in capsys.readouterr().out
+
+
 async def test_a_password_reset_does_not_get_around_it(
     person: Person, enrol: Enrol, mailbox: Mailbox
 ) -> None:

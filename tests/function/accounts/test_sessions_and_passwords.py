@@ -10,7 +10,7 @@ import pytest
 
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
-from functions.accounts import passwords
+from functions.accounts import password_changes, passwords
 from tests.function.accounts.conftest import PASSWORD, People, Person, audited, eventually
 from tests.function.conftest import Clock, Functions
 from tests.mailboxes import Mailbox
@@ -385,6 +385,39 @@ async def test_a_reset_opens_the_lock_of_the_account(
     await reset(person, await token_for(mailbox, person.email))
 
     assert (await person.try_to_log_in(password=NEW_PASSWORD)).status_code == 200
+
+
+async def test_a_reset_opens_the_lock_of_a_client_the_user_logged_in_from(
+    owner: Person, mailbox: Mailbox
+) -> None:
+    for _ in range(14):
+        await owner.try_to_log_in(password="a wrong guess")
+    await forgotten(owner)
+
+    await reset(owner, await token_for(mailbox, owner.email))
+
+    assert (await owner.try_to_log_in(password=NEW_PASSWORD)).status_code == 200
+
+
+async def test_no_password_is_hashed_for_a_token_that_is_not_live(
+    people: People, tenant: TenantId, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await people(tenant)
+    await forgotten(person)
+    token = await token_for(mailbox, person.email)
+    hashed: list[str] = []
+
+    async def noted(password: str) -> str:
+        hashed.append(password)
+        return await passwords.hash_password(password)
+
+    monkeypatch.setattr(password_changes, "hash_password", noted)
+    invented = await reset(person, f"ot_{tenant.value.hex}_{secrets.token_urlsafe(32)}", "an invented token")
+    good = await reset(person, token)
+    used = await reset(person, token, "once more, please")
+
+    assert [answer.status_code for answer in (invented, good, used)] == [422, 204, 422]
+    assert hashed == [NEW_PASSWORD]
 
 
 async def test_an_address_is_verified_by_the_token_sent_to_it(

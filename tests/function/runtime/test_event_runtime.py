@@ -15,6 +15,7 @@ from alphapulse.runtime.settings import Settings
 from alphapulse.runtime.work import TenantWork
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.tenancy.vault.errors import VaultDenied
 from tests.function.conftest import Broker, Functions
 
 MOMENT = "2026-01-02T03:04:05Z"
@@ -96,6 +97,7 @@ async def test_deliveries_at_once_have_one_effect_and_one_reply(
         (NotFound("nothing there"), 422, "not_found"),
         (RateLimited("too fast", retry_after_seconds=3), 429, "rate_limited"),
         (DatabaseUnavailable("a deadlock", retry_after_seconds=2), 503, "dependency_down"),
+        (VaultDenied("Vault denies it: hunter2"), 503, "secret_store_denied"),
         (RuntimeError("the password is hunter2"), 500, "internal_error"),
     ],
 )
