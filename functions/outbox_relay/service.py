@@ -10,7 +10,7 @@ import structlog
 
 from alphapulse.data import outbox
 from alphapulse.data.outbox import Waiting
-from alphapulse.events.publish import BrokerUnavailable
+from alphapulse.events.publish import BrokerUnavailable, EventRefused
 from alphapulse.runtime.metrics import collectors
 from alphapulse.runtime.resources import Resources
 
@@ -28,14 +28,15 @@ class Sweep:
 
     Attributes
     ----------
-    sent, failed : int
-        Events the broker accepted and did not accept.
+    sent, failed, refused : int
+        Events the broker accepted, did not accept, and refused for good.
     broker_down : bool
         None of the last few was accepted, so the sweep ended early.
     """
 
     sent: int = 0
     failed: int = 0
+    refused: int = 0
     broker_down: bool = False
 
 
@@ -64,41 +65,55 @@ async def _send_batch(resources: Resources, batch: Sequence[Waiting], done: Swee
         part = batch[start : start + _AT_ONCE]
         errors = await asyncio.gather(*(_publish(resources, waiting) for waiting in part))
         await _mark(resources, part, errors)
-        failed = sum(error is not None for error in errors)
-        done.sent += len(part) - failed
+        refused = sum(isinstance(error, EventRefused) for error in errors)
+        failed = sum(error is not None for error in errors) - refused
+        done.sent += len(part) - failed - refused
         done.failed += failed
+        done.refused += refused
         if failed == len(part):
             done.broker_down = True
             return
 
 
-async def _publish(resources: Resources, waiting: Waiting) -> str | None:
+async def _publish(resources: Resources, waiting: Waiting) -> BrokerUnavailable | None:
     try:
         await resources.publisher.publish(waiting.event)
     except BrokerUnavailable as error:
-        return str(error)
+        return error
     return None
 
 
-async def _mark(resources: Resources, part: Sequence[Waiting], errors: Sequence[str | None]) -> None:
+async def _mark(
+    resources: Resources, part: Sequence[Waiting], errors: Sequence[BrokerUnavailable | None]
+) -> None:
     outcomes = list(zip(part, errors, strict=True))
     async with resources.platform.session() as session:
         await outbox.mark_sent(session, [waiting.event.id for waiting, error in outcomes if error is None])
-        for reason in {error for error in errors if error is not None}:
-            failed = [waiting for waiting, error in outcomes if error == reason]
-            await outbox.mark_failed(session, failed, error=reason)
+        for kind, reason in {(type(error), str(error)) for error in errors if error is not None}:
+            rows = [waiting for waiting, error in outcomes if type(error) is kind and str(error) == reason]
+            mark = outbox.mark_refused if kind is EventRefused else outbox.mark_failed
+            await mark(session, rows, error=reason)
+    for waiting, error in outcomes:
+        if isinstance(error, EventRefused):
+            logger.error(
+                "event_refused", event_id=waiting.event.id, type=waiting.event.type, error=str(error)
+            )
 
 
 async def _report(resources: Resources, done: Sweep) -> None:
     collectors().published.labels("swept").inc(done.sent)
     collectors().published.labels("failed").inc(done.failed)
+    collectors().published.labels("refused").inc(done.refused)
     async with resources.platform.session() as session:
         waiting, oldest = await outbox.backlog(session)
-    log = logger.warning if done.failed else logger.info
+        kept = await outbox.refused(session)
+    log = logger.warning if done.failed or done.refused else logger.info
     log(
         "outbox_swept",
         sent=done.sent,
         failed=done.failed,
+        refused=done.refused,
+        refused_kept=kept,
         broker_down=done.broker_down,
         waiting=waiting,
         oldest=None if oldest is None else oldest.isoformat(),

@@ -35,6 +35,7 @@ SECRET_HOLDERS = {
         "provision-database",
         "provision-vault",
         "provision-verify",
+        "retention",
     },
     "smtp": {"accounts", "notify"},
     "stripe": {"provision-billing", "provision-compensate", "provision-verify"},
@@ -138,6 +139,7 @@ def test_other_paths_lead_nowhere(path: str) -> None:
         ({"type": "dev.knative.sources.ping", "schedule": "outbox-sweep"}, {"outbox-relay"}),
         ({"type": "dev.knative.sources.ping", "schedule": "cache-reconcile"}, {"cache-reconcile"}),
         ({"type": "dev.knative.sources.ping", "schedule": "order-sync"}, {"order-sync"}),
+        ({"type": "dev.knative.sources.ping", "schedule": "retention"}, {"retention"}),
         ({"type": "dev.knative.sources.ping", "schedule": "consensus-sweep"}, {"consensus"}),
     ],
 )

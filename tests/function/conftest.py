@@ -33,11 +33,15 @@ _DEADLINE_SECONDS = 5
 
 
 class Broker:
-    """A broker ingress that stores what it is sent; `up = False` makes it refuse."""
+    """A broker ingress that stores what it is sent; `up = False` makes it refuse.
+
+    An event whose id is in `refusals` is answered with that status line instead.
+    """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.up = True
+        self.refusals: dict[str, str] = {}
         self.url = ""
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -80,9 +84,13 @@ class Broker:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:-2]
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        if self.up:
-            self.events.append(Event.from_http(headers, body))
         status = b"202 Accepted" if self.up else b"503 Service Unavailable"
+        if self.up:
+            event = Event.from_http(headers, body)
+            if refusal := self.refusals.get(event.id):
+                status = refusal.encode()
+            else:
+                self.events.append(event)
         writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
         await writer.drain()
 

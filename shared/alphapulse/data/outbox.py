@@ -2,7 +2,8 @@
 
 The writer sends its events right after the commit. What it could not send is found by the relay,
 which leases rows instead of holding locks while it talks to the broker: a relay that dies gives
-its rows back when the lease ends. An event may therefore be sent twice, and is never lost.
+its rows back when the lease ends. An event may therefore be sent twice, and is never lost. One that
+the broker refuses for good is marked and kept for an operator.
 """
 
 import datetime as dt
@@ -113,8 +114,29 @@ async def mark_failed(session: Session, waiting: Iterable[Waiting], *, error: st
         await _sql.postpone_of_platform(session, **values)
 
 
+async def mark_refused(session: Session, waiting: Iterable[Waiting], *, error: str) -> None:
+    """Keep events that the broker will never accept, and lease them no more.
+
+    An operator who sets `refused_at` to null has them sent once more.
+
+    Parameters
+    ----------
+    session, waiting, error
+        As for :func:`mark_failed`.
+    """
+    values = {"ids": [row_id(row.event.id) for row in waiting], "error": error[:_ERROR_CHARACTERS]}
+    await _sql.refuse_of_tenants(session, **values)
+    await _sql.refuse_of_platform(session, **values)
+
+
+async def refused(session: Session) -> int:
+    """Return how many refused events are kept."""
+    count: int = await _sql.refused(session)
+    return count
+
+
 async def backlog(session: Session) -> tuple[int, dt.datetime | None]:
-    """Return how many events wait, and since when the oldest does."""
+    """Return how many events wait, and since when the oldest does; refused ones do not."""
     row = await _sql.backlog(session)
     return row["rows"], row["oldest"]
 

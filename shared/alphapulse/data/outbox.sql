@@ -14,7 +14,7 @@ UPDATE outbox AS o
 SET attempts = o.attempts + 1, next_attempt_at = now() + :lease
 FROM (
     SELECT tenant_id, id FROM outbox
-    WHERE next_attempt_at <= now()
+    WHERE next_attempt_at <= now() AND refused_at IS NULL
     ORDER BY next_attempt_at
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
@@ -27,7 +27,7 @@ UPDATE platform_outbox AS o
 SET attempts = o.attempts + 1, next_attempt_at = now() + :lease
 FROM (
     SELECT id FROM platform_outbox
-    WHERE next_attempt_at <= now()
+    WHERE next_attempt_at <= now() AND refused_at IS NULL
     ORDER BY next_attempt_at
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
@@ -50,11 +50,21 @@ UPDATE outbox SET next_attempt_at = now() + :delay, last_error = :error WHERE id
 -- name: postpone_of_platform!
 UPDATE platform_outbox SET next_attempt_at = now() + :delay, last_error = :error WHERE id = ANY(:ids);
 
+-- name: refuse_of_tenants!
+UPDATE outbox SET refused_at = now(), last_error = :error WHERE id = ANY(:ids);
+
+-- name: refuse_of_platform!
+UPDATE platform_outbox SET refused_at = now(), last_error = :error WHERE id = ANY(:ids);
+
+-- name: refused$
+SELECT (SELECT count(*) FROM outbox WHERE refused_at IS NOT NULL)
+    + (SELECT count(*) FROM platform_outbox WHERE refused_at IS NOT NULL);
+
 -- name: backlog^
 -- How much waits, and since when; for metrics and readiness.
 SELECT count(*) AS rows, min(created_at) AS oldest
 FROM (
-    SELECT created_at FROM outbox
+    SELECT created_at FROM outbox WHERE refused_at IS NULL
     UNION ALL
-    SELECT created_at FROM platform_outbox
+    SELECT created_at FROM platform_outbox WHERE refused_at IS NULL
 ) AS waiting;

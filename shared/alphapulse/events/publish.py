@@ -10,12 +10,18 @@ if TYPE_CHECKING:
     import aiohttp
 
 _ACCEPTED = 202
+# These are about the event itself. A 404 is about the broker, which may be there again in a moment.
+_REFUSED_FOR_GOOD = frozenset({400, 413, 422})
 _TIMEOUT_SECONDS = 5.0
 _CONNECTIONS = 16
 
 
 class BrokerUnavailable(Exception):
     """The broker did not accept the event; it stays in the outbox."""
+
+
+class EventRefused(BrokerUnavailable):
+    """The broker will not accept this event however often it is sent."""
 
 
 class Publisher:
@@ -37,6 +43,8 @@ class Publisher:
         ------
         BrokerUnavailable
             No connection, a timeout, or an answer other than 202.
+        EventRefused
+            The answer was 400, 413 or 422.
         """
         session = self._session or await self._open()
         import aiohttp  # noqa: PLC0415 - loaded by `_open`
@@ -47,8 +55,10 @@ class Publisher:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BrokerUnavailable(f"broker did not answer: {type(error).__name__}") from error
-        if status != _ACCEPTED:
-            raise BrokerUnavailable(f"broker answered {status}")
+        if status == _ACCEPTED:
+            return
+        kind = EventRefused if status in _REFUSED_FOR_GOOD else BrokerUnavailable
+        raise kind(f"broker answered {status}")
 
     async def close(self) -> None:
         """Close the connections."""

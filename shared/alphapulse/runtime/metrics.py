@@ -20,6 +20,7 @@ class Collectors(NamedTuple):
     in_flight: "Gauge"
     events: "Counter"
     published: "Counter"
+    pruned: "Counter"
 
 
 @cache
@@ -35,6 +36,7 @@ def collectors() -> Collectors:
         in_flight=Gauge("alphapulse_requests_in_flight", "Requests being answered"),
         events=Counter("alphapulse_events", "Handled events", ["type", "outcome"]),
         published=Counter("alphapulse_events_published", "Events handed to the broker", ["outcome"]),
+        pruned=Counter("alphapulse_rows_pruned", "Rows removed because their time was over", ["table"]),
     )
 
 

@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 
 from alphapulse.data import outbox
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.events import Event, event_type
+from alphapulse.events.publish import Publisher
+from alphapulse.runtime.sending import send
 from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
@@ -61,7 +64,7 @@ async def make_due(platform: PlatformDatabase) -> None:
 
 
 async def rows(platform: PlatformDatabase) -> list[Any]:
-    columns = "id, attempts, last_error, next_attempt_at > now() AS later"
+    columns = "id, attempts, last_error, next_attempt_at > now() AS later, refused_at IS NOT NULL AS refused"
     async with platform.session() as session:
         return await session.fetch(
             f"SELECT {columns} FROM outbox UNION ALL SELECT {columns} FROM platform_outbox"
@@ -125,6 +128,76 @@ async def test_refused_events_stay_with_reason_and_delay_and_go_out_later(
     await sweep(functions)
     assert sorted(e.id for e in broker.events) == sorted(e.id for e in left)
     assert await rows(platform) == []
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "413 Content Too Large", "422 Unprocessable Content"])
+async def test_event_refused_for_good_is_kept_untried_and_does_not_hold_up_the_others(
+    functions: Functions, platform: PlatformDatabase, broker: Broker, status: str
+) -> None:
+    left = await leave(platform, 40)
+    # A whole group of them, so that refusals are not taken for a broker that is down.
+    bad, good = left[:17], left[17:]
+    broker.refusals = {one.id: status for one in bad}
+
+    with structlog.testing.capture_logs() as logs:
+        await sweep(functions)
+    await make_due(platform)
+    broker.refusals = {}
+    await sweep(functions)
+
+    assert sorted(e.id for e in broker.events) == sorted(e.id for e in good)
+    kept = await rows(platform)
+    assert {row["id"] for row in kept} == {outbox.row_id(e.id) for e in bad}
+    assert {(row["attempts"], row["last_error"], row["refused"]) for row in kept} == {
+        (1, f"broker answered {status[:3]}", True)
+    }
+    told = [line for line in logs if line["event"] == "event_refused"]
+    assert {line["event_id"] for line in told} == {e.id for e in bad}
+    assert {(line["type"], line["log_level"]) for line in told} == {(bad[0].type, "error")}
+
+
+async def test_refused_event_is_sent_once_an_operator_takes_the_mark_away(
+    functions: Functions, platform: PlatformDatabase, broker: Broker
+) -> None:
+    (one,) = await leave(platform, 1)
+    broker.refusals = {one.id: "413 Content Too Large"}
+    await sweep(functions)
+    broker.refusals = {}
+
+    async with platform.session() as session:
+        await session.execute("UPDATE outbox SET refused_at = NULL WHERE id = $1", outbox.row_id(one.id))
+    await make_due(platform)
+    await sweep(functions)
+
+    assert [e.id for e in broker.events] == [one.id]
+    assert await rows(platform) == []
+
+
+async def test_event_for_a_broker_that_is_not_there_yet_is_tried_again(
+    functions: Functions, platform: PlatformDatabase, broker: Broker
+) -> None:
+    (one,) = await leave(platform, 1)
+    broker.refusals = {one.id: "404 Not Found"}
+
+    await sweep(functions)
+
+    (kept,) = await rows(platform)
+    assert (kept["refused"], kept["later"]) == (False, True)
+
+
+async def test_direct_send_leaves_a_refused_event_to_the_relay_and_sends_the_next(
+    platform: PlatformDatabase, broker: Broker
+) -> None:
+    left = await leave(platform, 3)
+    broker.refusals = {left[1].id: "400 Bad Request"}
+    publisher = Publisher(broker.url)
+    try:
+        sent = await send(publisher, left)
+    finally:
+        await publisher.close()
+
+    assert sent == [left[0].id, left[2].id]
+    assert [row["refused"] for row in await rows(platform)] == [False] * 3
 
 
 async def test_broker_that_is_down_ends_the_sweep_after_the_first_group(

@@ -16,13 +16,18 @@ SHARED_TABLES = {
 WITHOUT_ID = {"processed_events", "idempotency_keys"}
 # The tenant is looked up from the row, so it comes later; functions have no access at all.
 TENANT_UNKNOWN_AT_FIRST = {"stripe_events"}
-# What must find a tenant without knowing it: a login, a token, a webhook, the relay, a deadline.
+# What must find a tenant without knowing it: a login, a token, a webhook, the relay, a deadline;
+# and what must find the oldest rows of all tenants, to remove them.
 GLOBAL_INDEXES = {
     "api_keys_key_hash_key",
+    "idempotency_keys_age",
     "invoices_stripe_invoice_id_key",
+    "one_time_tokens_expiry",
     "outbox_due",
+    "processed_events_age",
     "provisioning_runs_overdue",
     "provisioning_runs_recheck",
+    "sessions_expiry",
     "sessions_token_hash_key",
     "stripe_events_pkey",
     "subscriptions_stripe_customer_id_key",

@@ -4,6 +4,7 @@ Raw connections of the functions' role stand for code that has gone around the t
 """
 
 import contextlib
+import datetime as dt
 import io
 import re
 import uuid
@@ -385,6 +386,51 @@ async def test_the_platform_does_not_learn_of_finished_work(
     finally:
         await platform.close()
         await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "age"),
+    [
+        ("processed_events", "processed_at", dt.timedelta(days=7)),
+        ("idempotency_keys", "created_at", dt.timedelta(days=1)),
+        ("one_time_tokens", "expires_at", dt.timedelta(days=1)),
+    ],
+)
+async def test_only_the_platform_without_a_tenant_removes_rows_and_only_old_ones(
+    empty_database: DatabaseUrls, postgres: EmbeddedPostgres, table: str, column: str, age: dt.timedelta
+) -> None:
+    name = empty_database.owner.rpartition("/")[2].partition("?")[0]
+    admin = await asyncpg.connect(
+        postgres.url(database=name),
+        server_settings={"search_path": "alphapulse", "session_replication_role": "replica"},
+    )
+    roles = {
+        role: await asyncpg.connect(getattr(empty_database, role)) for role in ("app", "platform", "owner")
+    }
+    now, hour = dt.datetime.now(dt.UTC), dt.timedelta(hours=1)
+    try:
+        for at in (now - age - hour, now - age + hour):
+            row = await valid_row(admin, table, uuid.uuid4()) | {column: at}
+            if column == "expires_at":
+                row |= {"created_at": at - age, "token_hash": uuid.uuid4().bytes * 2}
+            await admin.execute(insertion(table, row), *row.values())
+        for role, setting in (
+            ("app", SETTINGS["absent"]),
+            ("app", SETTINGS["foreign"].format(uuid.uuid4())),
+            ("owner", SETTINGS["absent"]),
+            ("platform", SETTINGS["foreign"].format(uuid.uuid4())),
+        ):
+            with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+                async with roles[role].transaction():
+                    await roles[role].execute(setting)
+                    assert await roles[role].execute(f"DELETE FROM {table}") == "DELETE 0", role
+        # Nothing else may be done with what it finds.
+        assert await roles["platform"].execute(f"UPDATE {table} SET {column} = now()") == "UPDATE 0"
+        assert await roles["platform"].execute(f"DELETE FROM {table}") == "DELETE 1"
+        assert now - await admin.fetchval(f"SELECT {column} FROM {table}") < age
+    finally:
+        for connection in (*roles.values(), admin):
+            await connection.close()
 
 
 async def _primary_key(prey: Prey) -> list[str]:

@@ -109,6 +109,33 @@ async def test_a_failed_event_is_postponed_and_a_sent_one_is_gone(empty_database
     await platform.close()
 
 
+async def test_a_refused_event_is_leased_no_more_until_the_mark_is_taken_away(
+    empty_database: DatabaseUrls,
+) -> None:
+    platform = PlatformDatabase(empty_database.platform)
+    tenant_id = TenantId.new()
+    events = [event_of(tenant_id), event_of(None)]
+    async with platform.session() as session:
+        for event in events:
+            await outbox.enqueue(session, event, grace=AT_ONCE)
+    async with platform.session() as session:
+        leased = await outbox.pending(session, lease=AT_ONCE)
+        await outbox.mark_refused(session, leased, error="broker answered 413")
+
+    async with platform.session() as session:
+        assert await outbox.pending(session) == []
+        assert await outbox.backlog(session) == (0, None)
+        assert await outbox.refused(session) == 2
+        for table in ("outbox", "platform_outbox"):
+            assert await session.fetchval(f"SELECT last_error FROM {table}") == "broker answered 413"
+            await session.execute(f"UPDATE {table} SET refused_at = NULL")
+    async with platform.session() as session:
+        again = await outbox.pending(session)
+
+    assert {row.event.id for row in again} == {event.id for event in events}
+    await platform.close()
+
+
 async def test_a_tenant_cannot_delete_anothers_event(
     app_database: Database, platform_database: PlatformDatabase, tenant: TenantId, other_tenant: TenantId
 ) -> None:

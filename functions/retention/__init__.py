@@ -1,0 +1,1 @@
+"""Removes what was kept for a time only."""
