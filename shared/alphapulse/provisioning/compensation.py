@@ -82,7 +82,7 @@ async def undo(scope: Scope, run_id: uuid.UUID, *, failed: Step | None, reason: 
         if run.status not in _OPEN:
             return False
         report = await _empty_stores(work, run)
-        await _end(work, run, report, failed=failed, reason=reason)
+        await end(work, run, report, failed=failed, reason=reason, recheck_at=work.now + RECHECK_AFTER)
     return True
 
 
@@ -138,10 +138,25 @@ async def _remove_surplus_customers(work: TenantWork, run: Run) -> None:
             logger.warning("surplus_customer_removed", run_id=str(run.id), customer=customer.id)
 
 
-async def _end(
-    work: TenantWork, run: Run, report: dict[str, Any], *, failed: Step | None, reason: str | None
+async def end(
+    work: TenantWork,
+    run: Run,
+    report: dict[str, Any],
+    *,
+    failed: Step | None,
+    reason: str | None,
+    recheck_at: dt.datetime | None,
 ) -> None:
-    end = _end_provisioning if run.kind == "provision" else _end_deletion
+    """Record that a run was undone, or a tenant deleted, and tell whom it concerns.
+
+    Parameters
+    ----------
+    report
+        What was removed from each store, and what is left there.
+    recheck_at
+        When to look once more; None for never.
+    """
+    tell = _end_provisioning if run.kind == "provision" else _end_deletion
     await sql.finish_run(
         work.session,
         tenant_id=work.tenant_id.value,
@@ -149,9 +164,9 @@ async def _end(
         status="failed" if run.kind == "provision" else "done",
         report=report,
         now=work.now,
-        recheck_at=work.now + RECHECK_AFTER,
+        recheck_at=recheck_at,
     )
-    await end(work, run, report, failed=failed, reason=reason)
+    await tell(work, run, report, failed=failed, reason=reason)
 
 
 async def _end_provisioning(

@@ -122,6 +122,19 @@ WHERE r.status IN ('running', 'compensating') AND (r.deadline_at <= :now OR r.up
 ORDER BY r.updated_at
 LIMIT :row_limit;
 
+-- name: open_runs
+SELECT r.tenant_id, r.id, r.kind, r.status, r.created_at, r.error, ARRAY(
+    SELECT s.step || ': ' || s.error FROM provisioning_steps s
+    WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id AND s.error IS NOT NULL
+    ORDER BY s.id
+) AS step_errors
+FROM provisioning_runs r
+WHERE r.status IN ('running', 'compensating')
+ORDER BY r.created_at;
+
+-- name: tenant_of_run$
+SELECT tenant_id FROM provisioning_runs WHERE id = :run_id;
+
 -- name: due_rechecks
 SELECT r.tenant_id, r.id FROM provisioning_runs r
 WHERE r.recheck_at <= :now
