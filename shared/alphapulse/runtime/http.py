@@ -49,7 +49,7 @@ _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same request again with this key gets the first answer again.",
+    "description": "The same request again with this key gets the first answer again, for 24 hours.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[ -~]+$"},
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from alphapulse.data import outbox
 from alphapulse.data.bootstrap import DatabaseUrls
@@ -69,6 +70,10 @@ async def rows(platform: PlatformDatabase) -> list[Any]:
         return await session.fetch(
             f"SELECT {columns} FROM outbox UNION ALL SELECT {columns} FROM platform_outbox"
         )
+
+
+def refusals_counted() -> float:
+    return REGISTRY.get_sample_value("alphapulse_events_published_total", {"outcome": "refused"}) or 0
 
 
 async def sweep(functions: Functions) -> None:
@@ -138,6 +143,7 @@ async def test_event_refused_for_good_is_kept_untried_and_does_not_hold_up_the_o
     # A whole group of them, so that refusals are not taken for a broker that is down.
     bad, good = left[:17], left[17:]
     broker.refusals = {one.id: status for one in bad}
+    before = refusals_counted()
 
     with structlog.testing.capture_logs() as logs:
         await sweep(functions)
@@ -151,6 +157,7 @@ async def test_event_refused_for_good_is_kept_untried_and_does_not_hold_up_the_o
     assert {(row["attempts"], row["last_error"], row["refused"]) for row in kept} == {
         (1, f"broker answered {status[:3]}", True)
     }
+    assert refusals_counted() - before == len(bad)
     told = [line for line in logs if line["event"] == "event_refused"]
     assert {line["event_id"] for line in told} == {e.id for e in bad}
     assert {(line["type"], line["log_level"]) for line in told} == {(bad[0].type, "error")}

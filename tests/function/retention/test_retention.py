@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.runtime.settings import Secret, Settings
@@ -71,6 +72,10 @@ async def count(admin: asyncpg.Connection, table: str) -> int:
     return found
 
 
+def pruned(table: str) -> float:
+    return REGISTRY.get_sample_value("alphapulse_rows_pruned_total", {"table": table}) or 0
+
+
 async def sweep(functions: Functions) -> None:
     answer = await functions.deliver("retention", functions.tick("retention"))
 
@@ -127,6 +132,7 @@ async def test_a_transaction_removes_one_batch_and_the_sweep_all_of_them(
     for number in range(25):
         await put(admin, "processed_events", (31 + number) * DAY)
     await put(admin, "idempotency_keys", 2 * DAY)
+    before = pruned("processed_events")
 
     first = await service.remove_batch(resources.platform, "processed_events", 30 * DAY, batch=10)
     assert (first, await count(admin, "processed_events")) == (10, 15)
@@ -139,6 +145,7 @@ async def test_a_transaction_removes_one_batch_and_the_sweep_all_of_them(
         "processed_events": 15,
         "idempotency_keys": 1,
     }
+    assert pruned("processed_events") - before == 15
 
 
 async def test_a_sweep_whose_time_is_up_leaves_the_rest_for_the_next(
