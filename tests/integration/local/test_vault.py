@@ -166,7 +166,7 @@ async def test_a_named_server_is_set_up_and_used(new_vault: NewVault, tmp_path: 
 async def test_a_named_server_that_cannot_be_used_ends_the_start_with_a_reason(
     new_vault: NewVault, environment: dict[str, str], message: str
 ) -> None:
-    vault = new_vault({"trade": "vault-trade"}, **environment)
+    vault = new_vault({"credentials": "vault-credentials"}, **environment)
 
     with pytest.raises(ServerDidNotStart, match=message) as raised:
         await vault.start()
@@ -179,7 +179,7 @@ def test_a_real_server_that_is_asked_for_and_not_there_is_told(
     monkeypatch.setattr("alphapulse_local.vault.vault_binary", lambda *_: None)
 
     with pytest.raises(ServerDidNotStart, match="make bao"):
-        new_vault({"trade": "vault-trade"}, BAO="1", PATH=str(tmp_path))
+        new_vault({"credentials": "vault-credentials"}, BAO="1", PATH=str(tmp_path))
 
 
 @pytest.mark.skipif(
