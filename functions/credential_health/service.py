@@ -2,17 +2,16 @@
 
 import asyncio
 import datetime as dt
-import uuid
 
 import structlog
 
 from alphapulse.data import queries
-from alphapulse.events import Event, event_type
 from alphapulse.runtime.errors import DependencyDown, ExchangeFailed
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.sending import send
 from alphapulse.runtime.trace import Trace
 from alphapulse.runtime.work import Scope
+from alphapulse.tenancy.tenant import TenantId
 from alphapulse.trading.credentials.checking import check
 from alphapulse.trading.credentials.records import Credential, all_of
 from alphapulse.trading.credentials.removal import sweep
@@ -39,13 +38,15 @@ async def request_for_all(resources: Resources, trace: Trace, *, requested_at: d
     """
     async with resources.platform.session() as session:
         tenants = [row["id"] async for row in sql.living_tenants(session)]
+    asked = {"requested_at": time_text(requested_at)}
     for start in range(0, len(tenants), _AT_ONCE):
         if start:
             await asyncio.sleep(_PAUSE_SECONDS)
-        requests = [
-            _request(tenant, requested_at=requested_at, now=resources.clock(), trace=trace)
+        scopes = [
+            Scope(resources=resources, tenant_id=TenantId(tenant), trace=trace)
             for tenant in tenants[start : start + _AT_ONCE]
         ]
+        requests = [scope.event("credential.check.requested", asked) for scope in scopes]
         if len(await send(resources.publisher, requests)) < len(requests):
             raise DependencyDown("the broker does not take requests")
     return len(tenants)
@@ -97,17 +98,3 @@ async def _checked(scope: Scope, credential: Credential) -> None:
             reason=checked.failure,
             failures=checked.failures,
         )
-
-
-def _request(tenant: uuid.UUID, *, requested_at: dt.datetime, now: dt.datetime, trace: Trace) -> Event:
-    return Event(
-        type=event_type("credential.check.requested"),
-        source="/functions/credential-health",
-        data={"requested_at": time_text(requested_at)},
-        time=now,
-        extensions={
-            "tenantid": str(tenant),
-            "partitionkey": str(tenant),
-            "traceparent": trace.traceparent,
-        },
-    )

@@ -1,17 +1,16 @@
 """Settle what is open, on its way, or unknown, by asking the exchange."""
 
-import datetime as dt
 import uuid
 
 import structlog
 
 from alphapulse.data import queries
-from alphapulse.events import Event, event_type
 from alphapulse.runtime.errors import DependencyDown, ExchangeFailed, NotFound
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.sending import send
 from alphapulse.runtime.trace import Trace
 from alphapulse.runtime.work import Scope
+from alphapulse.tenancy.tenant import TenantId
 from alphapulse.trading import dispatch
 from alphapulse.trading.settlement import load_trade, settle, unsettled
 from alphapulse.trading.trades import time_text
@@ -50,25 +49,12 @@ async def request_for_all(resources: Resources, trace: Trace) -> int:
     """
     async with resources.platform.session() as session:
         tenants = [row["tenant_id"] async for row in sql.tenants_with_open_orders(session)]
-    now = resources.clock()
-    requests = [_request(tenant, now=now, trace=trace) for tenant in tenants]
+    asked = {"requested_at": time_text(resources.clock())}
+    scopes = [Scope(resources=resources, tenant_id=TenantId(tenant), trace=trace) for tenant in tenants]
+    requests = [scope.event("order.sync.requested", asked) for scope in scopes]
     if len(await send(resources.publisher, requests)) < len(requests):
         raise DependencyDown("the broker does not take requests")
     return len(requests)
-
-
-def _request(tenant: uuid.UUID, *, now: dt.datetime, trace: Trace) -> Event:
-    return Event(
-        type=event_type("order.sync.requested"),
-        source="/functions/order-sync",
-        data={"requested_at": time_text(now)},
-        time=now,
-        extensions={
-            "tenantid": str(tenant),
-            "partitionkey": str(tenant),
-            "traceparent": trace.traceparent,
-        },
-    )
 
 
 async def _settled(scope: Scope, venues: Venues, trade_id: uuid.UUID) -> bool:

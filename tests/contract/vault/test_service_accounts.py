@@ -1,5 +1,6 @@
 """Login of a function in a cluster: its service account's token, which the cluster's TokenReview judges."""
 
+import contextlib
 import json
 import ssl
 import threading
@@ -30,16 +31,13 @@ class _Cluster(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status: dict[str, Any] = {"authenticated": False, "error": "unknown token"}
-        try:
+        with contextlib.suppress(jwt.InvalidTokenError):
             claims = jwt.decode(
                 review["spec"]["token"],
                 self.public_key,
                 algorithms=["ES256"],
                 options={"verify_aud": False},
             )
-        except jwt.InvalidTokenError:
-            pass
-        else:
             user = {"username": claims["sub"], "uid": "u1", "groups": ["system:serviceaccounts"]}
             status = {"authenticated": True, "user": user, "audiences": claims["aud"]}
         body = json.dumps(
