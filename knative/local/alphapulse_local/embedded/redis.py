@@ -2,13 +2,10 @@
 
 import importlib.util
 import os
-import signal
 import socket
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
-from alphapulse_local.embedded.process import free_port, spawn, stop, wait_until
+from alphapulse_local.embedded.local_server import LocalServer, OnSpawn
 
 #: What functions may do in the cache: read and write below the product's prefixes, run scripts, and nothing
 #: that shows or changes the server, or all of its keys at once.
@@ -26,7 +23,7 @@ def server_binary() -> Path:
     return Path(spec.origin).parent / "bin" / "redis-server"
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(LocalServer):
     """One redis-server on 127.0.0.1 with a password, its data below `directory`.
 
     Parameters
@@ -48,6 +45,8 @@ class EmbeddedRedis:
         Told of every process as soon as it exists, so that none can be left over.
     """
 
+    name = "redis"
+
     def __init__(
         self,
         directory: Path,
@@ -57,16 +56,13 @@ class EmbeddedRedis:
         append_only: bool = True,
         function_password: str | None = None,
         max_memory: str = "",
-        on_spawn: Callable[[subprocess.Popen[bytes]], None] | None = None,
+        on_spawn: OnSpawn | None = None,
     ) -> None:
-        self.directory = directory.resolve()
+        super().__init__(directory, port=port, on_spawn=on_spawn)
         self.password = password
-        self.port = port
         self.append_only = append_only
         self.function_password = function_password
         self.max_memory = max_memory
-        self.on_spawn = on_spawn
-        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -86,32 +82,12 @@ class EmbeddedRedis:
             raise ValueError("this server has no user for functions")
         return f"redis://functions:{self.function_password}@127.0.0.1:{self.port}/0"
 
-    @property
-    def log(self) -> Path:
-        """The server's log file."""
-        return self.directory / "redis.log"
-
     def start(self, *, timeout_seconds: float = 20) -> None:
         """Start the server and return when it answers PING (its data loaded)."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or free_port()
+        self._prepare()
         self._write_config()
-        self.process = spawn([str(server_binary()), str(self._config)], log=self.log)
-        if self.on_spawn is not None:
-            self.on_spawn(self.process)
-        wait_until(
-            self._answers, self.process, log=self.log, name="redis-server", timeout_seconds=timeout_seconds
-        )
-
-    def stop(self) -> None:
-        """Stop the server; its data stay."""
-        if self.process is not None:
-            stop(self.process)
-
-    def kill(self) -> None:
-        """`kill -9` the server, as the crash tests do."""
-        if self.process is not None:
-            stop(self.process, how=signal.SIGKILL)
+        self._launch([str(server_binary()), str(self._config)])
+        self._until(self._answers, timeout_seconds)
 
     @property
     def _config(self) -> Path:

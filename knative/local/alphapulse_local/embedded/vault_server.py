@@ -4,13 +4,11 @@ import http.client
 import json
 import os
 import shutil
-import signal
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alphapulse_local.embedded.process import ServerDidNotStart, free_port, spawn, stop, wait_until
+from alphapulse_local.embedded.local_server import LocalServer, OnSpawn
+from alphapulse_local.embedded.process import ServerDidNotStart, free_port
 
 _PROGRAMS = ("bao", "vault")
 
@@ -24,36 +22,24 @@ def vault_binary(root: Path, path: str) -> Path | None:
     return None
 
 
-class EmbeddedVault:
+class EmbeddedVault(LocalServer):
     """One server on 127.0.0.1, for development: its only unseal key lies beside its data.
 
     Parameters
     ----------
-    directory
-        Created when missing, mode 0700.
     binary
         OpenBao's `bao` or HashiCorp's `vault`.
-    port
-        TCP port; 0 picks a free one at the first start and keeps it for restarts.
-    on_spawn
-        Told of every process as soon as it exists, so that none can be left over.
+    directory, port, on_spawn
+        As in `LocalServer`.
     """
 
     name = "vault"
 
     def __init__(
-        self,
-        directory: Path,
-        *,
-        binary: Path,
-        port: int = 0,
-        on_spawn: Callable[[subprocess.Popen[bytes]], None] | None = None,
+        self, directory: Path, *, binary: Path, port: int = 0, on_spawn: OnSpawn | None = None
     ) -> None:
-        self.directory = directory.resolve()
+        super().__init__(directory, port=port, on_spawn=on_spawn)
         self.binary = binary
-        self.port = port
-        self.on_spawn = on_spawn
-        self.process: subprocess.Popen[bytes] | None = None
         self._cluster_port = free_port()
 
     @property
@@ -62,42 +48,23 @@ class EmbeddedVault:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def log(self) -> Path:
-        """What it has written."""
-        return self.directory / "vault.log"
-
-    @property
     def root_token(self) -> str:
         """The administrator's token, made at the first start."""
         return str(self._keys()["root_token"])
 
     def start(self, *, timeout_seconds: float = 60) -> None:
         """Start it, initialise it the first time, unseal it, and return when it serves secrets."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.port = self.port or free_port()
+        self._prepare()
         config = self._write_config()
-        self.process = spawn(
+        self._launch(
             [str(self.binary), "server", f"-config={config}"],
-            log=self.log,
             environment={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory)},
         )
-        if self.on_spawn is not None:
-            self.on_spawn(self.process)
         self._until(self._listens, timeout_seconds)
         if not self._get("/v1/sys/init").get("initialized"):
             self._write_keys(self._put("/v1/sys/init", {"secret_shares": 1, "secret_threshold": 1}))
         self._put("/v1/sys/unseal", {"key": self._keys()["keys"][0]})
         self._until(self._serves, timeout_seconds)
-
-    def stop(self) -> None:
-        """Stop it; its data stay."""
-        if self.process is not None:
-            stop(self.process)
-
-    def kill(self) -> None:
-        """`kill -9` it, as the crash tests do."""
-        if self.process is not None:
-            stop(self.process, how=signal.SIGKILL)
 
     def _write_config(self) -> Path:
         data = self.directory / "data"
@@ -131,10 +98,6 @@ class EmbeddedVault:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
             opened.write(json.dumps(keys))
 
-    def _until(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
-        if self.process is not None:
-            wait_until(ready, self.process, log=self.log, name=self.name, timeout_seconds=timeout_seconds)
-
     def _listens(self) -> bool:
         try:
             self._get("/v1/sys/seal-status")
@@ -144,14 +107,7 @@ class EmbeddedVault:
 
     def _serves(self) -> bool:
         """Say whether it is unsealed and leads: 200 and nothing else."""
-        connection = self._connection()
-        try:
-            connection.request("GET", "/v1/sys/health")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return self._answers_ok("/v1/sys/health")
 
     def _get(self, path: str) -> dict[str, Any]:
         return self._ask("GET", path, None)
