@@ -8,14 +8,10 @@ from typing import Any
 
 from uuid_utils.compat import uuid7
 
+from alphapulse.domain.agents.parameters import InvalidParameters
+from alphapulse.domain.agents.technical_parameters import TechnicalParameters
 from alphapulse.domain.consensus import DEFAULT_WEIGHTS, InvalidWeights, validate_weights
 from alphapulse.domain.instruments import Interval, InvalidInterval
-from alphapulse.domain.technical_parameters import (
-    PARAMETER_BOUNDS,
-    InvalidParameters,
-    TechnicalParameters,
-    technical_parameters,
-)
 from alphapulse.runtime.errors import Invalid
 from alphapulse.runtime.work import TenantWork
 from alphapulse.tenancy.principal import Tier
@@ -174,7 +170,7 @@ def _check_parameters(agent: AgentName, parameters: Mapping[str, Any]) -> None:
     interval = own.pop("interval", DEFAULT_INTERVAL.value)
     try:
         Interval.parse(interval if isinstance(interval, str) else repr(interval))
-        technical_parameters(own)
+        TechnicalParameters.of(own)
     except (InvalidInterval, InvalidParameters) as error:
         raise InvalidAgentParameters(str(error)) from error
 
@@ -218,5 +214,5 @@ _BOUNDS = {
     )
 } | {
     name: ParameterView(meaning=bound.meaning, default=_DEFAULTS[name], least=bound.least, most=bound.most)
-    for name, bound in PARAMETER_BOUNDS.items()
+    for name, bound in TechnicalParameters.bounds().items()
 }

@@ -10,23 +10,18 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from alphapulse.data import queries
+from alphapulse.domain.agents.parameters import InvalidParameters
+from alphapulse.domain.agents.technical_parameters import TechnicalParameters
 from alphapulse.domain.instruments import Interval
 from alphapulse.domain.signals import Abstention, AgentVoice, Signal, signal_document
-from alphapulse.domain.technical_parameters import (
-    InvalidParameters,
-    TechnicalParameters,
-    technical_parameters,
-)
 from alphapulse.events import Event
-from alphapulse.market.series import Series, available_intervals, read_series
+from alphapulse.market.series import available_intervals, read_series
 from alphapulse.runtime.errors import Invalid
 from alphapulse.runtime.work import TenantWork
 
 AGENT: Final = "technical"
 SIGNAL_LIFETIME: Final = dt.timedelta(minutes=5)
 _ENDED: Final = frozenset({"done", "abstained", "failed"})
-# Bars of a source that goes with the clock may be this late: its refresh runs each minute.
-_REFRESH_DELAY: Final = dt.timedelta(minutes=2)
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -105,8 +100,9 @@ async def on_requested(event: Event, work: TenantWork) -> Event | None:
 
 async def _speak(work: TenantWork, request: Request, settings: Mapping[str, Any]) -> Signal | Abstention:
     # numpy takes longer to import than the rest of the function; an idle process does not pay for it.
+    from alphapulse.domain.agents.evidence import Bars, Evidence  # noqa: PLC0415 - see above
+    from alphapulse.domain.agents.technical import AGENT_VERSION, speak  # noqa: PLC0415 - see above
     from alphapulse.domain.series import price_series  # noqa: PLC0415 - see above
-    from alphapulse.domain.technical import AGENT_VERSION, technical_signal  # noqa: PLC0415 - see above
 
     now = work.now
     voice = AgentVoice(AGENT, request.symbol, AGENT_VERSION, now)
@@ -123,20 +119,13 @@ async def _speak(work: TenantWork, request: Request, settings: Mapping[str, Any]
     )
     if series is None:
         return voice.abstain(await _nothing_to_read(work, request))
-    return technical_signal(
-        price_series(series.closed(now).candles),
-        symbol=request.symbol,
-        interval=request.interval,
-        source=series.source,
-        now=now,
-        parameters=parameters,
-        max_age=_max_age(series),
-    )
+    bars = Bars(price_series(series.closed(now).candles), request.interval, series.source)
+    return speak(Evidence(request.symbol, request.interval, now, bars=bars), parameters)
 
 
 def _parameters(settings: Mapping[str, Any]) -> TechnicalParameters | InvalidParameters:
     try:
-        return technical_parameters({name: settings[name] for name in settings.keys() - {"interval"}})
+        return TechnicalParameters.of({name: settings[name] for name in settings.keys() - {"interval"}})
     except InvalidParameters as error:
         return error
 
@@ -148,12 +137,6 @@ async def _nothing_to_read(work: TenantWork, request: Request) -> str:
     return (
         f"there are no candles of {request.symbol} in {request.interval}; available: {', '.join(available)}"
     )
-
-
-def _max_age(series: Series) -> dt.timedelta | None:
-    if series.source == "directory":
-        return None  # a replay of history: its last bar is as of now
-    return dt.timedelta(seconds=series.interval.seconds) + _REFRESH_DELAY
 
 
 async def _store(work: TenantWork, request: Request, spoken: Signal | Abstention) -> dict[str, object] | None:

@@ -4,6 +4,9 @@ import sys
 import pytest
 
 EVENT_FUNCTION_MODULES = (
+    "agents.definition",
+    "agents.registry",
+    "agents.technical_parameters",
     "candles",
     "consensus",
     "instruments",
@@ -16,7 +19,6 @@ EVENT_FUNCTION_MODULES = (
     "pretrade",
     "quotes",
     "signals",
-    "technical_parameters",
 )
 
 

@@ -6,17 +6,14 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from alphapulse.domain.agents.evidence import Bars, Evidence
+from alphapulse.domain.agents.parameters import InvalidParameters
+from alphapulse.domain.agents.technical import AGENT_VERSION, speak
+from alphapulse.domain.agents.technical_parameters import TechnicalParameters
 from alphapulse.domain.candles import Candle
 from alphapulse.domain.instruments import Interval
 from alphapulse.domain.series import PriceSeries, price_series
 from alphapulse.domain.signals import Abstention, Direction, Signal
-from alphapulse.domain.technical import AGENT_VERSION, technical_signal
-from alphapulse.domain.technical_parameters import (
-    PARAMETER_BOUNDS,
-    InvalidParameters,
-    TechnicalParameters,
-    technical_parameters,
-)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -45,18 +42,12 @@ def judge(
     series: PriceSeries,
     parameters: TechnicalParameters | None = None,
     *,
-    max_age: timedelta | None = None,
+    source: str = "directory",
     now: datetime = NOW,
 ) -> Signal | Abstention:
-    return technical_signal(
-        series,
-        symbol="BTC-USDT",
-        interval=Interval.HOUR,
-        source="simulated",
-        now=now,
-        parameters=parameters or TechnicalParameters(),
-        max_age=max_age,
-    )
+    bars = Bars(series, Interval.HOUR, source)
+    evidence = Evidence("BTC-USDT", Interval.HOUR, now, bars=bars)
+    return speak(evidence, parameters or TechnicalParameters())
 
 
 def spoken(series: PriceSeries, parameters: TechnicalParameters | None = None) -> Signal:
@@ -65,8 +56,8 @@ def spoken(series: PriceSeries, parameters: TechnicalParameters | None = None) -
     return signal
 
 
-def refused(series: PriceSeries, *, max_age: timedelta | None = None) -> Abstention:
-    abstention = judge(series, max_age=max_age)
+def refused(series: PriceSeries, *, source: str = "directory", now: datetime = NOW) -> Abstention:
+    abstention = judge(series, source=source, now=now)
     assert isinstance(abstention, Abstention)
     return abstention
 
@@ -77,7 +68,7 @@ def test_signal_names_agent_version_time_and_what_it_was_made_from() -> None:
     assert (signal.agent, signal.agent_version, signal.generated_at) == ("technical", AGENT_VERSION, NOW)
     closed_at = START + timedelta(hours=300)
     assert {item.as_of for item in signal.inputs} == {closed_at}
-    assert {item.source for item in signal.inputs} == {"simulated"}
+    assert {item.source for item in signal.inputs} == {"directory"}
     assert [item.name for item in signal.inputs] == [
         "bars",
         "missing_bars",
@@ -183,8 +174,10 @@ def test_last_bar_that_is_too_old_abstains_only_when_an_age_is_asked_for() -> No
     series = series_of(wandering())
 
     assert isinstance(judge(series), Signal)
-    assert isinstance(judge(series, max_age=NOW - series.open_times[-1]), Signal)
-    assert refused(series, max_age=timedelta(hours=2)).reason.startswith("the last bar closed at 2026-01-13")
+    latest = series.open_times[-1] + timedelta(hours=2, seconds=120)
+    assert isinstance(judge(series, source="simulated", now=latest), Signal)
+    late = refused(series, source="simulated", now=latest + timedelta(seconds=1))
+    assert late.reason.startswith("the last bar closed at 2026-01-13")
 
 
 def test_price_that_does_not_move_abstains() -> None:
@@ -216,15 +209,15 @@ def test_candles_become_arrays_with_their_times() -> None:
 
 
 def test_defaults_are_within_their_documented_bounds() -> None:
-    assert {item.name for item in fields(TechnicalParameters)} == set(PARAMETER_BOUNDS)
-    assert technical_parameters({}) == TechnicalParameters()
+    assert {item.name for item in fields(TechnicalParameters)} == set(TechnicalParameters.bounds())
+    assert TechnicalParameters.of({}) == TechnicalParameters()
     assert TechnicalParameters().bars_needed == 50
 
 
 def test_settings_replace_defaults() -> None:
     expected = replace(TechnicalParameters(), rsi_period=7, weight_trend=0.5)
 
-    assert technical_parameters({"rsi_period": 7, "weight_trend": 0.5}) == expected
+    assert TechnicalParameters.of({"rsi_period": 7, "weight_trend": 0.5}) == expected
 
 
 @pytest.mark.parametrize(
@@ -244,4 +237,4 @@ def test_settings_replace_defaults() -> None:
 )
 def test_settings_out_of_bounds_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidParameters, match=message):
-        technical_parameters(settings)
+        TechnicalParameters.of(settings)

@@ -13,16 +13,18 @@ from typing import Final
 import numpy as np
 
 from alphapulse.domain import indicators
+from alphapulse.domain.agents.definition import AgentDefinition
+from alphapulse.domain.agents.evidence import Dataset, Evidence, is_stale, unit
+from alphapulse.domain.agents.parameters import total_weight
+from alphapulse.domain.agents.technical_parameters import TechnicalParameters
 from alphapulse.domain.candles import Gap, find_gaps
 from alphapulse.domain.indicators import NotEnoughBars, NotFinite
 from alphapulse.domain.instruments import Interval
 from alphapulse.domain.series import PriceSeries
 from alphapulse.domain.signals import Abstention, AgentVoice, Signal, SignalInput
-from alphapulse.domain.technical_parameters import TechnicalParameters
 
 AGENT: Final = "technical"
 AGENT_VERSION: Final = "1.0.0"
-DEFAULT_PARAMETERS: Final = TechnicalParameters()
 
 # Below this share of the price a range is rounding noise of float64, not movement.
 _NO_MOVEMENT: Final = 1e-12
@@ -58,34 +60,15 @@ class _Component:
     reason: str
 
 
-def technical_signal(
-    series: PriceSeries,
-    *,
-    symbol: str,
-    interval: Interval,
-    source: str,
-    now: datetime,
-    parameters: TechnicalParameters = DEFAULT_PARAMETERS,
-    max_age: timedelta | None = None,
-) -> Signal | Abstention:
+def speak(evidence: Evidence, parameters: TechnicalParameters) -> Signal | Abstention:
     """Judge a symbol by its candles.
 
     Parameters
     ----------
-    series : PriceSeries
-        Closed bars, oldest first; the newest ``parameters.window`` are used, older ones change nothing.
-    symbol : str
-        ``BASE-QUOTE``.
-    interval : Interval
-        Length of a bar.
-    source : str
-        Where the candles come from; repeated in every input.
-    now : datetime
-        Aware, UTC.
+    evidence : Evidence
+        Its bars; the newest ``parameters.window`` are used, older ones change nothing.
     parameters : TechnicalParameters
         Periods, thresholds, weights, and the longest gap that is tolerated.
-    max_age : timedelta, optional
-        How long ago the last bar may have closed. None, for a replay of history, allows any age.
 
     Returns
     -------
@@ -93,20 +76,20 @@ def technical_signal(
         An abstention when there are too few bars, a value is not finite, the window contains a gap longer
         than ``max_gap_bars``, the last bar is too old, or the price did not move at all. Gaps are named in
         the reasons and inputs either way.
-
-    Raises
-    ------
-    InvalidCandle
-        When the bars do not ascend by whole intervals.
     """
+    symbol, interval, now, bars = evidence.symbol, evidence.interval, evidence.now, evidence.bars
     voice = AgentVoice(AGENT, symbol, AGENT_VERSION, now)
-    window = series.last(parameters.window)
+    if bars is None:
+        return voice.abstain(evidence.why_missing(Dataset.CANDLES))
+    source = bars.source
+    window = bars.series.last(parameters.window)
     if len(window) < parameters.bars_needed:
         return voice.abstain(f"needs {parameters.bars_needed} bars of {interval}, found {len(window)}")
     gaps = find_gaps(window.open_times, interval)
     closed_at = window.open_times[-1] + timedelta(seconds=interval.seconds)
     inputs = _bar_inputs(window, gaps, closed_at, source)
-    oldest = None if max_age is None else now - max_age
+    max_age = timedelta(seconds=interval.seconds + parameters.max_delay_seconds)
+    oldest = now - max_age if is_stale(closed_at, source, now=now, max_age=max_age) else None
     refusal = _refusal(gaps, interval, parameters, closed_at=closed_at, oldest=oldest)
     if refusal is not None:
         return voice.abstain(refusal, inputs)
@@ -119,8 +102,8 @@ def technical_signal(
     components = _components(readings, parameters)
     present = len(window) / (len(window) + sum(gap.count for gap in gaps))
     return voice.signal(
-        _unit(sum(part.score * part.weight for part in components) / parameters.total_weight),
-        _unit(_agreement(components) * _calm(readings, parameters) * present),
+        unit(sum(part.score * part.weight for part in components) / total_weight(parameters)),
+        unit(_agreement(components) * _calm(readings, parameters) * present),
         reasons=(*(part.reason for part in components), *_circumstances(readings, gaps, interval)),
         inputs=inputs + _reading_inputs(readings, closed_at, source),
     )
@@ -137,7 +120,7 @@ def _refusal(
     longest = max(gaps, key=lambda gap: gap.count, default=None)
     if longest is not None and longest.count > parameters.max_gap_bars:
         return f"{_gap_text(longest, interval)}, at most {parameters.max_gap_bars} in a row are tolerated"
-    if oldest is not None and closed_at < oldest:
+    if oldest is not None:
         return f"the last bar closed at {closed_at.isoformat()}, before {oldest.isoformat()}"
     return None
 
@@ -184,7 +167,7 @@ def _rsi_component(readings: _Readings, parameters: TechnicalParameters) -> _Com
     else:
         zone = f"neutral ({low:g} to {high:g})"
     reason = f"RSI({parameters.rsi_period}) is {readings.rsi:.1f}, {zone}"
-    return _Component(_unit((_MIDDLE - readings.rsi) / span), parameters.weight_rsi, reason)
+    return _Component(unit((_MIDDLE - readings.rsi) / span), parameters.weight_rsi, reason)
 
 
 def _macd_component(readings: _Readings, parameters: TechnicalParameters) -> _Component:
@@ -194,7 +177,7 @@ def _macd_component(readings: _Readings, parameters: TechnicalParameters) -> _Co
     reason = (
         f"MACD({periods}) is {side} its signal line by {abs(readings.histogram):.6g} ({abs(in_atrs):.2f} ATR)"
     )
-    return _Component(_unit(in_atrs / parameters.macd_full_atr), parameters.weight_macd, reason)
+    return _Component(unit(in_atrs / parameters.macd_full_atr), parameters.weight_macd, reason)
 
 
 def _bollinger_component(readings: _Readings, parameters: TechnicalParameters) -> _Component:
@@ -204,7 +187,7 @@ def _bollinger_component(readings: _Readings, parameters: TechnicalParameters) -
         f"the close {readings.close:.6g} is {abs(readings.band_position):.2f} half widths {side} the middle "
         f"{readings.band_middle:.6g} of the Bollinger bands ({width})"
     )
-    return _Component(_unit(-readings.band_position), parameters.weight_bollinger, reason)
+    return _Component(unit(-readings.band_position), parameters.weight_bollinger, reason)
 
 
 def _trend_component(readings: _Readings, parameters: TechnicalParameters) -> _Component:
@@ -214,7 +197,7 @@ def _trend_component(readings: _Readings, parameters: TechnicalParameters) -> _C
         f"trend: EMA({parameters.trend_fast}) {readings.fast:.6g} is {side} EMA({parameters.trend_slow}) "
         f"{readings.slow:.6g} by {abs(in_atrs):.2f} ATR"
     )
-    return _Component(_unit(in_atrs / parameters.trend_full_atr), parameters.weight_trend, reason)
+    return _Component(unit(in_atrs / parameters.trend_full_atr), parameters.weight_trend, reason)
 
 
 def _agreement(components: tuple[_Component, ...]) -> float:
@@ -260,5 +243,12 @@ def _reading_inputs(readings: _Readings, closed_at: datetime, source: str) -> tu
     return tuple(SignalInput(name, round(value, 10), closed_at, source) for name, value in figures.items())
 
 
-def _unit(value: float) -> float:
-    return min(1.0, max(-1.0, value))
+DEFINITION: Final = AgentDefinition(
+    name=AGENT,
+    version=AGENT_VERSION,
+    parameters=TechnicalParameters,
+    reads=frozenset({Dataset.CANDLES}),
+    speak=speak,
+    bars=lambda parameters: parameters.window,
+    horizon=lambda parameters, interval: timedelta(seconds=parameters.horizon_bars * interval.seconds),
+)

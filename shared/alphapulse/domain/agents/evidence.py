@@ -1,0 +1,263 @@
+"""What an agent may read: everything it needs, gathered before, with sources and times.
+
+Evidence is a value. The same evidence and parameters give the same signal, which is what a replay checks
+and what lets a backtest run the very code that speaks live. Nothing in here is guessed: what a source did
+not give is in ``missing`` with the reason, and a hole in a series is NaN.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from alphapulse.domain.indicators import FloatArray
+from alphapulse.domain.instruments import Interval
+from alphapulse.domain.series import PriceSeries
+from alphapulse.domain.signals import SignalInput
+
+#: A source of this name replays history from files: how old its newest figure is does not matter.
+REPLAY_SOURCE: Final = "directory"
+
+
+class Dataset(StrEnum):
+    """Kinds of data, each with sources of its own."""
+
+    CANDLES = "candles"
+    ON_CHAIN = "on_chain"
+    SUPPLY = "supply"
+    POSTS = "posts"
+    GOVERNANCE = "governance"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """Closed candles.
+
+    Attributes
+    ----------
+    series : PriceSeries
+        Oldest first.
+    interval : Interval
+        Length of a bar.
+    source : str
+        Where they come from.
+    """
+
+    series: PriceSeries
+    interval: Interval
+    source: str
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When the newest bar closed."""
+        if not len(self.series):
+            return None
+        return self.series.open_times[-1] + timedelta(seconds=self.interval.seconds)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DailySeries:
+    """One figure per day.
+
+    Attributes
+    ----------
+    name : str
+        The figure, in snake_case with its unit (``transfer_volume_usd``).
+    days : tuple of date
+        UTC, ascending; days may be missing.
+    values : ndarray of float64, shape (n,)
+        NaN where the source has no figure of a day.
+    source : str
+        Where it comes from.
+    retrieved_at : datetime
+        Aware, UTC.
+    """
+
+    name: str
+    days: tuple[date, ...]
+    values: FloatArray
+    source: str
+    retrieved_at: datetime
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @property
+    def as_of(self) -> datetime | None:
+        """End of the last day that has a finite figure; None when there is none."""
+        finite = np.flatnonzero(np.isfinite(self.values))
+        return end_of(self.days[int(finite[-1])]) if len(finite) else None
+
+    def until(self, moment: datetime) -> "DailySeries":
+        """Return the days that had ended by `moment`."""
+        count = sum(end_of(day) <= moment for day in self.days)
+        return replace(self, days=self.days[:count], values=self.values[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPost:
+    """A post without its text: what scoring it found.
+
+    Attributes
+    ----------
+    id : str
+        The network's own.
+    network : str
+        ``reddit``, ``x``, ...
+    author : str
+        A hash; tells posts of one author, and not who it is.
+    posted_at : datetime
+        Aware, UTC.
+    polarity : float
+        In [-1, 1]; the scoring library's compound score.
+    engagement : float
+        Likes, votes and answers; at least 0.
+    fingerprint : str
+        Hash of the text without case, links, numbers and punctuation: alike for copies.
+    words, links, tags : int
+        Counts in the text; tags are # and $ marks.
+    """
+
+    id: str
+    network: str
+    author: str
+    posted_at: datetime
+    polarity: float
+    engagement: float
+    fingerprint: str
+    words: int
+    links: int
+    tags: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostSample:
+    """Posts about an asset, newest first, and from where they come."""
+
+    posts: tuple[ScoredPost, ...]
+    source: str
+    retrieved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A governance proposal.
+
+    Attributes
+    ----------
+    id : str
+        The platform's own.
+    started_at, ended_at : datetime
+        Of the vote; aware, UTC.
+    state : str
+        ``pending``, ``active``, ``passed``, ``defeated`` or ``cancelled``.
+    votes_for, votes_against, votes_abstain : float
+        Voting power.
+    quorum : float or None
+        Voting power that must take part.
+    voters : int
+        Accounts that voted.
+    spends_treasury : bool or None
+        Whether it moves treasury funds; None where the platform does not tell.
+    """
+
+    id: str
+    started_at: datetime
+    ended_at: datetime
+    state: str
+    votes_for: float
+    votes_against: float
+    votes_abstain: float
+    quorum: float | None
+    voters: int
+    spends_treasury: bool | None
+
+    @property
+    def votes(self) -> float:
+        """All voting power that took part."""
+        return self.votes_for + self.votes_against + self.votes_abstain
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """Proposals about an asset, newest first.
+
+    Attributes
+    ----------
+    eligible_votes : float or None
+        Voting power there is, of which turnout is a share.
+    treasury_usd : DailySeries or None
+        What the treasury was worth, where a source tells.
+    """
+
+    proposals: tuple[Proposal, ...]
+    eligible_votes: float | None
+    treasury_usd: DailySeries | None
+    source: str
+    retrieved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Everything one agent reads about one symbol at one moment.
+
+    Attributes
+    ----------
+    symbol : str
+        ``BASE-QUOTE``.
+    interval : Interval
+        Length of the bars a run asks about.
+    now : datetime
+        The moment of the signal; aware, UTC.
+    bars : Bars or None
+        Candles.
+    on_chain : mapping of name to DailySeries
+        Of the base asset.
+    supply : mapping of name to SignalInput
+        Single present figures: market value, supply, holders.
+    posts : PostSample or None
+    governance : Governance or None
+    missing : mapping of dataset, or ``dataset.source``, to str
+        Why something is not there.
+    """
+
+    symbol: str
+    interval: Interval
+    now: datetime
+    bars: Bars | None = None
+    on_chain: Mapping[str, DailySeries] = field(default_factory=dict)
+    supply: Mapping[str, SignalInput] = field(default_factory=dict)
+    posts: PostSample | None = None
+    governance: Governance | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def why_missing(self, dataset: Dataset) -> str:
+        """Return the reason for abstaining that a missing dataset gives."""
+        return self.missing.get(dataset.value, f"there is no {dataset.value.replace('_', '-')} data")
+
+
+def is_stale(as_of: datetime, source: str, *, now: datetime, max_age: timedelta) -> bool:
+    """Tell whether a figure is too old; a replay's never is."""
+    return source != REPLAY_SOURCE and now - as_of > max_age
+
+
+def end_of(day: date) -> datetime:
+    """Return the moment a UTC day ends, from which on its figures are complete."""
+    return datetime.combine(day, time(), UTC) + timedelta(days=1)
+
+
+def unit(value: float) -> float:
+    """Return `value` limited to [-1, 1]; NaN is refused.
+
+    Raises
+    ------
+    ValueError
+        For NaN.
+    """
+    if math.isnan(value):
+        raise ValueError("a score must be a number, was NaN")
+    return min(1.0, max(-1.0, value))
