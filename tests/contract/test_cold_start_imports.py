@@ -27,6 +27,7 @@ _NEVER_AT_START = {
     "httpx",
     "jwt",
     "numpy",
+    "matplotlib",
     "prometheus_client",
     "pydantic_settings",
     "pyotp",
@@ -35,6 +36,7 @@ _NEVER_AT_START = {
     "scipy",
     "sqlalchemy",
     "stripe",
+    "vaderSentiment",
 }
 # The function that signs tokens reads its key at start, so that a bad key is seen at once.
 _ALLOWED = {"accounts": {"jwt"}}

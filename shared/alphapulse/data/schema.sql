@@ -1204,3 +1204,19 @@ DROP INDEX outbox_due;
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE refused_at IS NULL;
 DROP INDEX platform_outbox_due;
 CREATE INDEX platform_outbox_due ON platform_outbox (next_attempt_at) WHERE refused_at IS NULL;
+
+-- section: 0015_signals
+
+SELECT 1;
+
+-- section: 0016_schedule
+
+SELECT 1;
+
+-- section: 0017_backtests
+
+SELECT 1;
+
+-- section: 0018_auto_trade
+
+SELECT 1;

@@ -1,0 +1,3 @@
+-- Subscriptions to signals, and what became of signals.
+
+SELECT 1;

@@ -1,0 +1,3 @@
+-- Backtests.
+
+SELECT 1;

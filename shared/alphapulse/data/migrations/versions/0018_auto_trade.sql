@@ -1,0 +1,3 @@
+-- Trading on a consensus.
+
+SELECT 1;
