@@ -136,11 +136,20 @@ class ScoredPost:
 
 @dataclass(frozen=True, slots=True)
 class PostSample:
-    """Posts about an asset, newest first, and from where they come."""
+    """Posts about an asset, newest first, and from where they come.
+
+    Attributes
+    ----------
+    source : str
+        The networks that answered, joined by ``+``; or ``directory`` or ``simulated``.
+    missing : mapping of str to str
+        Networks that did not answer, with the reason of each.
+    """
 
     posts: tuple[ScoredPost, ...]
     source: str
     retrieved_at: datetime
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +163,8 @@ class Proposal:
     started_at, ended_at : datetime
         Of the vote; aware, UTC.
     state : str
-        ``pending``, ``active``, ``passed``, ``defeated`` or ``cancelled``.
+        ``pending``, ``active``, ``passed``, ``defeated``, ``cancelled``, or ``closed``: a vote that ended
+        with a choice among options, none of which is for or against.
     votes_for, votes_against, votes_abstain : float
         Voting power.
     quorum : float or None
@@ -192,6 +202,10 @@ class Governance:
         Voting power there is, of which turnout is a share.
     treasury_usd : DailySeries or None
         What the treasury was worth, where a source tells.
+    source : str
+        The platforms that answered, joined by ``+``; or ``directory`` or ``simulated``.
+    missing : mapping of str to str
+        Platforms that did not answer, with the reason of each.
     """
 
     proposals: tuple[Proposal, ...]
@@ -199,6 +213,7 @@ class Governance:
     treasury_usd: DailySeries | None
     source: str
     retrieved_at: datetime
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
