@@ -6,6 +6,7 @@ import asyncpg
 SHARED_TABLES = {
     "alembic_version",
     "candles",
+    "evidence_snapshots",
     "instruments",
     "login_throttles",
     "platform_outbox",
