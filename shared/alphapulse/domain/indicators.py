@@ -12,12 +12,13 @@ TA-Lib, https://ta-lib.org/functions/ (seeds and lookbacks).
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
+
+from alphapulse.domain.smoothing import smoothed
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -28,10 +29,6 @@ MACD_SIGNAL: Final = 9
 BOLLINGER_PERIOD: Final = 20
 BOLLINGER_DEVIATIONS: Final = 2.0
 ATR_PERIOD: Final = 14
-
-# Recursions run in blocks of this many bars, each one matrix product: a step of Python only per block, and
-# no division by vanishing powers of the decay.
-_BLOCK: Final = 64
 
 
 class IndicatorError(ValueError):
@@ -78,7 +75,7 @@ class Bollinger:
 
 def sma(values: ArrayLike, period: int) -> FloatArray:
     """Return the simple moving average; lookback ``period - 1``."""
-    series = _checked(values, needed=period, period=period)
+    series = checked(values, needed=period, period=period)
     return _window_mean(series, period)
 
 
@@ -87,7 +84,7 @@ def ema(values: ArrayLike, period: int) -> FloatArray:
 
     The smoothing factor is ``2 / (period + 1)``; lookback ``period - 1``.
     """
-    series = _checked(values, needed=period, period=period)
+    series = checked(values, needed=period, period=period)
     return _ema(series, period)
 
 
@@ -110,11 +107,12 @@ def rsi(closes: ArrayLike, period: int = RSI_PERIOD) -> FloatArray:
     ------
     NotEnoughBars, NotFinite
     """
-    series = _checked(closes, needed=period + 1, period=period)
-    changes = np.diff(series)
-    gains = _wilder(np.maximum(changes, 0.0), period)
-    moves = gains + _wilder(np.maximum(-changes, 0.0), period)
-    return np.divide(100.0 * gains, moves, out=np.zeros_like(moves), where=moves > 0.0)
+    series = checked(closes, needed=period + 1, period=period)
+    changes = series[1:] - series[:-1]
+    # The average move is that of the gains and that of the losses together.
+    both = np.stack((np.maximum(changes, 0.0), np.abs(changes)))
+    gains, moves = smoothed(both[:, period:], both[:, :period].mean(axis=1), 1.0 / period)
+    return percent(gains, moves)
 
 
 def macd(
@@ -133,7 +131,7 @@ def macd(
     """
     if not fast < slow:
         raise IndicatorError(f"fast must be less than slow, was {fast} and {slow}")
-    series = _checked(closes, needed=slow + signal - 1, period=min(fast, signal))
+    series = checked(closes, needed=slow + signal - 1, period=min(fast, signal))
     line = _ema(series[slow - fast :], fast) - _ema(series, slow)
     average = _ema(line, signal)
     line = line[signal - 1 :]
@@ -149,7 +147,7 @@ def bollinger(
     ------
     NotEnoughBars, NotFinite
     """
-    series = _checked(closes, needed=period, period=period)
+    series = checked(closes, needed=period, period=period)
     middle = _window_mean(series, period)
     deviation = sliding_window_view(series, period).std(axis=-1)
     spread = deviations * deviation
@@ -165,7 +163,7 @@ def true_range(highs: ArrayLike, lows: ArrayLike, closes: ArrayLike) -> FloatArr
     IndicatorError
         When the series differ in length.
     """
-    high, low, close = (_checked(series, needed=2, period=1) for series in (highs, lows, closes))
+    high, low, close = (checked(series, needed=2, period=1) for series in (highs, lows, closes))
     if not len(high) == len(low) == len(close):
         raise IndicatorError(
             f"highs, lows and closes must be equally long, were {len(high)}, {len(low)} and {len(close)}"
@@ -184,11 +182,39 @@ def atr(highs: ArrayLike, lows: ArrayLike, closes: ArrayLike, period: int = ATR_
     IndicatorError
         When the series differ in length.
     """
-    _checked(closes, needed=period + 1, period=period)
-    return _wilder(true_range(highs, lows, closes), period)
+    checked(closes, needed=period + 1, period=period)
+    return _averaged(true_range(highs, lows, closes), period, 1.0 / period)
 
 
-def _checked(values: ArrayLike, *, needed: int, period: int) -> FloatArray:
+def realised_volatility(closes: ArrayLike, period: int) -> FloatArray:
+    """Return the root of the mean squared log return, per bar; lookback ``period``.
+
+    No mean is subtracted: over few bars it is noise.
+
+    Raises
+    ------
+    NotEnoughBars, NotFinite
+    IndicatorError
+        When a close is not positive.
+    """
+    series = checked(closes, needed=period + 1, period=period)
+    if not series.min() > 0.0:
+        raise IndicatorError(f"a close must be positive, was {series.min():g}")
+    logs = np.log(series)
+    squares = np.square(logs[1:] - logs[:-1])
+    volatility: FloatArray = np.sqrt(sliding_window_view(squares, period).mean(axis=-1))
+    return volatility
+
+
+def checked(values: ArrayLike, *, needed: int, period: int) -> FloatArray:
+    """Return a series as an array that an indicator can be taken of.
+
+    Raises
+    ------
+    NotEnoughBars, NotFinite
+    IndicatorError
+        When it has more than one dimension, or the period is less than 1.
+    """
     if period < 1:
         raise IndicatorError(f"a period must be at least 1, was {period}")
     series = np.asarray(values, dtype=np.float64)
@@ -196,9 +222,16 @@ def _checked(values: ArrayLike, *, needed: int, period: int) -> FloatArray:
         raise IndicatorError(f"a series must have one dimension, had {series.ndim}")
     if len(series) < needed:
         raise NotEnoughBars(needed, len(series))
-    if not np.isfinite(series).all():
-        raise NotFinite(f"value {int(np.argmin(np.isfinite(series)))} of the series is not finite")
+    finite = np.isfinite(series)
+    if not finite.all():
+        raise NotFinite(f"value {int(np.argmin(finite))} of the series is not finite")
     return series
+
+
+def percent(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Return what share of the whole the part is, in percent; 0 where there is no whole."""
+    share: FloatArray = np.divide(100.0 * part, whole, out=np.zeros_like(part), where=whole > 0.0)
+    return share
 
 
 def _window_mean(series: FloatArray, period: int) -> FloatArray:
@@ -207,31 +240,10 @@ def _window_mean(series: FloatArray, period: int) -> FloatArray:
 
 
 def _ema(series: FloatArray, period: int) -> FloatArray:
-    return _smoothed(series[period:], seed=float(series[:period].mean()), share=2.0 / (period + 1.0))
+    return _averaged(series, period, 2.0 / (period + 1.0))
 
 
-def _wilder(series: FloatArray, period: int) -> FloatArray:
-    return _smoothed(series[period:], seed=float(series[:period].mean()), share=1.0 / period)
-
-
-def _smoothed(series: FloatArray, *, seed: float, share: float) -> FloatArray:
-    # y[t] = (1 - share) y[t-1] + share x[t], y[0] = seed.
-    carried, mixed = _block_weights(share)
-    smoothed = np.empty(len(series) + 1)
-    smoothed[0] = seed
-    for start in range(0, len(series), _BLOCK):
-        block = series[start : start + _BLOCK]
-        size = len(block)
-        smoothed[start + 1 : start + 1 + size] = (
-            carried[:size] * smoothed[start] + mixed[:size, :size] @ block
-        )
-    return smoothed
-
-
-@lru_cache(maxsize=32)
-def _block_weights(share: float) -> tuple[FloatArray, FloatArray]:
-    decay = 1.0 - share
-    steps = np.arange(_BLOCK)
-    distance = steps[:, None] - steps[None, :]
-    mixed = np.where(distance >= 0, share * decay ** np.maximum(distance, 0), 0.0)
-    return np.asarray(decay ** (steps + 1.0), np.float64), np.asarray(mixed, np.float64)
+def _averaged(series: FloatArray, period: int, share: float) -> FloatArray:
+    seed = series[:period].mean()
+    averages: FloatArray = smoothed(series[None, period:], seed[None], share)[0]
+    return averages

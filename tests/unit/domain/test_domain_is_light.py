@@ -18,6 +18,7 @@ EVENT_FUNCTION_MODULES = (
     "positions",
     "pretrade",
     "quotes",
+    "regime",
     "signals",
 )
 
