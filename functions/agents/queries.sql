@@ -15,17 +15,6 @@ INSERT INTO agent_configs
 VALUES
     (:tenant_id, :id, :agent, :version, :enabled, :weight, :parameters, :created_by, :created_at);
 
--- name: insert_run!
-INSERT INTO agent_runs
-    (tenant_id, id, symbols, agents, interval, created_by, deadline_at, created_at)
-VALUES
-    (:tenant_id, :id, :symbols, :agents, :interval, :created_by, :deadline_at, :created_at);
-
--- name: insert_tasks!
-INSERT INTO agent_run_tasks (tenant_id, id, run_id, agent, symbol, created_at)
-SELECT :tenant_id, t.id, :run_id, t.agent, t.symbol, :created_at
-FROM unnest(CAST(:ids AS uuid[]), CAST(:agents AS text[]), CAST(:symbols AS text[])) AS t (id, agent, symbol);
-
 -- name: run^
 SELECT id, symbols, interval, origin, status, reason, deadline_at, finished_at, created_at
 FROM agent_runs

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from uuid_utils.compat import uuid7
-
-from alphapulse.domain.instruments import Interval
+from alphapulse.agents.runs import RunPlan, start
 from alphapulse.market.instruments import unknown_symbols
 from alphapulse.runtime.errors import Invalid, NotFound
 from alphapulse.runtime.work import TenantWork
@@ -23,7 +21,6 @@ from functions.agents.pages import Page
 from functions.agents.schemas import RunAccepted, RunRequest, Runs, RunView, TaskView
 from functions.agents.statements import sql
 
-DEADLINE: Final = dt.timedelta(minutes=5)
 _TOO_LATE: Final = "no answer before the deadline"
 _UNFINISHED: Final = frozenset({"waiting", "running"})
 
@@ -74,8 +71,15 @@ async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
     missing = await unknown_symbols(work.session, request.symbols)
     if missing:
         raise UnknownSymbols(missing)
-    interval = request.interval or default_interval(settings)
-    run_id = await _store_run(work, request.symbols, agents, interval)
+    run_id = await start(
+        work,
+        RunPlan(
+            asked=[(agent, symbol) for symbol in request.symbols for agent in agents],
+            interval=request.interval or default_interval(settings),
+            deadline=dt.timedelta(seconds=request.deadline_seconds),
+            created_by=work.principal.user_id,
+        ),
+    )
     return RunAccepted(run_id=run_id, status_url=f"/agents/runs/{run_id}")
 
 
@@ -105,50 +109,6 @@ def _require_enabled(agents: Sequence[AgentName], settings: dict[AgentName, Agen
     disabled = [agent for agent in agents if not settings[agent].enabled]
     if disabled:
         raise AgentDisabled(f"switched off: {', '.join(disabled)}", extra={"agents": disabled})
-
-
-async def _store_run(
-    work: TenantWork, symbols: Sequence[str], agents: Sequence[AgentName], interval: Interval
-) -> uuid.UUID:
-    run_id, now = uuid7(), work.now
-    asked = [(agent, symbol) for symbol in symbols for agent in agents]
-    common = {"tenant_id": work.tenant_id.value, "created_at": now}
-    await sql.insert_run(
-        work.session,
-        **common,
-        id=run_id,
-        symbols=list(symbols),
-        agents=list(agents),
-        interval=interval.value,
-        created_by=work.principal.user_id,
-        deadline_at=now + DEADLINE,
-    )
-    await sql.insert_tasks(
-        work.session,
-        **common,
-        run_id=run_id,
-        ids=[uuid7() for _ in asked],
-        agents=[agent for agent, _ in asked],
-        symbols=[symbol for _, symbol in asked],
-    )
-    for agent, symbol in asked:
-        await _request_signal(work, run_id, agent, symbol, interval)
-    return run_id
-
-
-async def _request_signal(
-    work: TenantWork, run_id: uuid.UUID, agent: AgentName, symbol: str, interval: Interval
-) -> None:
-    now = work.now
-    data = {
-        "run_id": str(run_id),
-        "agent": agent,
-        "symbol": symbol,
-        "interval": interval.value,
-        "requested_at": now.isoformat().replace("+00:00", "Z"),
-        "deadline_at": (now + DEADLINE).isoformat().replace("+00:00", "Z"),
-    }
-    await work.emit("signal.requested", data, correlation_id=str(run_id), agent=agent, symbol=symbol)
 
 
 async def _views(work: TenantWork, rows: Sequence[Any]) -> list[RunView]:

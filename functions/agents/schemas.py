@@ -32,6 +32,7 @@ class RunRequest(_Request):
         Annotated[list[AgentName], Field(min_length=1, max_length=6), AfterValidator(_distinct)] | None
     ) = None
     interval: Interval | None = None
+    deadline_seconds: Annotated[int, Field(ge=10, le=300, strict=True)] = 300
 
 
 class AgentChange(_Request):

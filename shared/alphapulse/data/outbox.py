@@ -20,6 +20,8 @@ LEASE = dt.timedelta(seconds=30)
 _FIRST_DELAY = dt.timedelta(seconds=2)
 _LONGEST_DELAY = dt.timedelta(minutes=5)
 _ERROR_CHARACTERS = 500
+# Bounds the statement's size: a record is about 1 KB.
+_ROWS_AT_ONCE = 500
 # Ids of events that are not UUIDs themselves are mapped to one.
 _FOREIGN_IDS = uuid.UUID("5be1a1a8-3a5f-5d51-9f14-0d6a3a2f6c11")
 
@@ -62,6 +64,36 @@ async def enqueue(session: Session, event: Event, *, grace: dt.timedelta = GRACE
         await _sql.enqueue_for_platform(session, **row)
     else:
         await _sql.enqueue_for_tenant(session, tenant_id=event.tenant_id, **row)
+
+
+async def enqueue_many(session: Session, events: Sequence[Event], *, grace: dt.timedelta = GRACE) -> None:
+    """Write events of the session's tenant into its outbox with one statement for up to 500 of them.
+
+    Parameters
+    ----------
+    session
+        Of the tenant of all these events.
+    events
+        In the order in which they are to be written.
+    grace
+        As for :func:`enqueue`.
+
+    Raises
+    ------
+    ValueError
+        An event is not of the session's tenant.
+    """
+    if any(event.tenant_id != session.tenant or event.tenant_id is None for event in events):
+        raise ValueError("all events must be of the session's tenant")
+    for start in range(0, len(events), _ROWS_AT_ONCE):
+        part = events[start : start + _ROWS_AT_ONCE]
+        await _sql.enqueue_many_for_tenant(
+            session,
+            tenant_id=session.tenant,
+            ids=[row_id(event.id) for event in part],
+            events=[event.to_record() for event in part],
+            grace=grace,
+        )
 
 
 async def pending(session: Session, limit: int = 100, *, lease: dt.timedelta = LEASE) -> list[Waiting]:

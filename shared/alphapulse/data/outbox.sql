@@ -4,6 +4,12 @@ INSERT INTO outbox (tenant_id, id, event, next_attempt_at)
 VALUES (:tenant_id, :id, :event, now() + :grace)
 ON CONFLICT DO NOTHING;
 
+-- name: enqueue_many_for_tenant!
+INSERT INTO outbox (tenant_id, id, event, next_attempt_at)
+SELECT :tenant_id, e.id, e.event, now() + :grace
+FROM unnest(CAST(:ids AS uuid[]), CAST(:events AS jsonb[])) AS e (id, event)
+ON CONFLICT DO NOTHING;
+
 -- name: enqueue_for_platform!
 INSERT INTO platform_outbox (id, event, next_attempt_at)
 VALUES (:id, :event, now() + :grace)

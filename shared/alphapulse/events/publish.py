@@ -35,6 +35,8 @@ class Publisher:
         self._url = url
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
+        # Waited for outside of an event's time limit: a burst of events is slow, not lost.
+        self._free = asyncio.Semaphore(_CONNECTIONS)
 
     async def publish(self, event: Event) -> None:
         """Hand one event to the broker; returns when the broker has stored it.
@@ -51,7 +53,7 @@ class Publisher:
 
         headers, body = event.to_http()
         try:
-            async with session.post(self._url, headers=headers, data=body) as answer:
+            async with self._free, session.post(self._url, headers=headers, data=body) as answer:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BrokerUnavailable(f"broker did not answer: {type(error).__name__}") from error

@@ -6,9 +6,9 @@ right after the commit, in the background; `outbox_relay` sweeps what was not.
 
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -22,6 +22,9 @@ from alphapulse.runtime.trace import Trace
 from alphapulse.tenancy.cache import SharedCache, TenantCache
 from alphapulse.tenancy.principal import Principal
 from alphapulse.tenancy.tenant import TenantId
+
+#: Of the events that need no order; as many connections a process has to the broker.
+_SENT_AT_ONCE: Final = 16
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -111,6 +114,7 @@ class TenantWork:
         self.scope = scope
         self.session = session
         self._emitted: list[Event] = []
+        self._emitted_together: list[Event] = []
         self._after_commit: list[Callable[[], Awaitable[None]]] = []
 
     @property
@@ -150,6 +154,15 @@ class TenantWork:
         self._emitted.append(event)
         return event
 
+    async def emit_many(self, events: Sequence[Event]) -> None:
+        """Write events of this tenant to the outbox together; see `Scope.event` for how to build them.
+
+        They are sent after the commit and after those of `emit`, several at a time and in no order:
+        each must stand for itself.
+        """
+        await outbox.enqueue_many(self.session, events)
+        self._emitted_together += events
+
     async def audit(
         self,
         action: str,
@@ -188,7 +201,7 @@ class TenantWork:
 
     async def committed(self) -> None:
         """Send the events and run what waits for the commit; the runtime calls it."""
-        if self._emitted:
+        if self._emitted or self._emitted_together:
             self.scope.resources.background.start(self._send())
         for action in self._after_commit:
             try:
@@ -200,6 +213,7 @@ class TenantWork:
     async def _send(self) -> None:
         resources = self.scope.resources
         sent = await send(resources.publisher, self._emitted)
+        sent += await send(resources.publisher, self._emitted_together, at_once=_SENT_AT_ONCE)
         if sent:
             async with resources.database.tenant(self.tenant_id) as session:
                 await outbox.mark_sent(session, sent)

@@ -89,7 +89,7 @@ class TestRun:
         accepted = answer.json()
         assert accepted["status_url"] == f"/agents/runs/{accepted['run_id']}"
         asked = await broker.wait_for("signal.requested", count=2, tenant_id=tenant)
-        assert [(e.extensions["agent"], e.extensions["symbol"]) for e in asked] == [
+        assert sorted((e.extensions["agent"], e.extensions["symbol"]) for e in asked) == [
             ("technical", "AGA-USD"),
             ("technical", "AGB-USD"),
         ]
@@ -111,6 +111,66 @@ class TestRun:
             "started_at": None,
             "finished_at": None,
         }
+
+    @pytest.mark.parametrize("seconds", [10, 42, 300])
+    async def test_deadline_is_as_short_as_asked(
+        self, api: httpx.AsyncClient, broker: Broker, tenant: TenantId, seconds: int
+    ) -> None:
+        body = {"symbols": ["AGA-USD"], "deadline_seconds": seconds}
+
+        run = (await api.get((await api.post("/agents/run", json=body)).json()["status_url"])).json()
+
+        created, deadline = (dt.datetime.fromisoformat(run[n]) for n in ("created_at", "deadline_at"))
+        assert deadline - created == dt.timedelta(seconds=seconds)
+        [asked] = await broker.wait_for("signal.requested", tenant_id=tenant)
+        assert dt.datetime.fromisoformat(asked.data["deadline_at"]) == deadline
+
+    @pytest.mark.parametrize("seconds", [9, 301, 0, -1, 60.5, "60", True, None])
+    async def test_deadline_out_of_bounds_is_refused(self, api: httpx.AsyncClient, seconds: object) -> None:
+        body = {"symbols": ["AGA-USD"], "deadline_seconds": seconds}
+
+        assert problem(await api.post("/agents/run", json=body)) == (422, "validation_failed")
+
+    async def test_many_runs_at_once_are_all_asked_for_once(
+        self, functions: Functions, new_tenant: TenantFactory, broker: Broker, app_database: Database
+    ) -> None:
+        tenants = [await new_tenant() for _ in range(20)]
+        body = {"symbols": ["AGA-USD", "AGB-USD"]}
+
+        answers = await asyncio.gather(
+            *(functions.caller("agents", tenant).post("/agents/run", json=body) for tenant in tenants)
+        )
+        await functions.settle()
+
+        assert {answer.status_code for answer in answers} == {202}
+        for tenant in tenants:
+            asked = {
+                (e.extensions["agent"], e.extensions["symbol"])
+                for e in broker.named("signal.requested", tenant)
+            }
+            assert len(broker.named("signal.requested", tenant)) == len(asked) == 2
+            async with app_database.tenant(tenant) as session:
+                left = await session.fetchval(
+                    "SELECT count(*) FROM outbox WHERE tenant_id = $1", tenant.value
+                )
+            assert left == 0
+
+    async def test_requests_wait_in_the_outbox_while_the_broker_is_down(
+        self,
+        api: httpx.AsyncClient,
+        functions: Functions,
+        broker: Broker,
+        tenant: TenantId,
+        app_database: Database,
+    ) -> None:
+        broker.up = False
+
+        assert (await api.post("/agents/run", json={"symbols": ["AGA-USD", "AGB-USD"]})).status_code == 202
+
+        await functions.settle()
+        async with app_database.tenant(tenant) as session:
+            left = await session.fetchval("SELECT count(*) FROM outbox WHERE tenant_id = $1", tenant.value)
+        assert (broker.named("signal.requested", tenant), left) == ([], 2)
 
     async def test_same_idempotency_key_starts_one_run(
         self, api: httpx.AsyncClient, broker: Broker, tenant: TenantId, functions: Functions

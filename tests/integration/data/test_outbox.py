@@ -159,3 +159,33 @@ async def test_an_event_rolls_back_with_its_change(app_database: Database, tenan
         await work()
     async with app_database.tenant(tenant) as session:
         assert await session.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_many_events_are_written_together_and_read_back_as_they_were(
+    empty_database: DatabaseUrls,
+) -> None:
+    tenant_id = TenantId.new()
+    # More than one statement takes, with what JSON must quote.
+    events = [event_of(tenant_id, number=n, text='a "b" \\ {c}, d') for n in range(501)]
+    app = Database(empty_database.app, application_name="test")
+    platform = PlatformDatabase(empty_database.platform)
+    async with app.tenant(tenant_id) as session:
+        await outbox.enqueue_many(session, events, grace=AT_ONCE)
+        await outbox.enqueue_many(session, events[:2], grace=AT_ONCE)
+        await outbox.enqueue_many(session, [])
+
+    async with platform.session() as session:
+        leased = await outbox.pending(session, 1000)
+
+    assert {row.event.id: row.event for row in leased} == {event.id: event for event in events}
+    await app.close()
+    await platform.close()
+
+
+async def test_many_events_of_another_tenant_are_refused(app_database: Database) -> None:
+    tenant_id = TenantId.new()
+    events = [event_of(tenant_id), event_of(TenantId.new())]
+
+    with pytest.raises(ValueError, match="of the session's tenant"):
+        async with app_database.tenant(tenant_id) as session:
+            await outbox.enqueue_many(session, events)

@@ -1,0 +1,1 @@
+"""What the functions of the agents share: how a run begins, how agents are asked, how they speak."""

@@ -1,0 +1,10 @@
+-- name: insert_run!
+INSERT INTO agent_runs
+    (tenant_id, id, symbols, agents, interval, created_by, deadline_at, created_at)
+VALUES
+    (:tenant_id, :id, :symbols, :agents, :interval, :created_by, :deadline_at, :created_at);
+
+-- name: insert_tasks!
+INSERT INTO agent_run_tasks (tenant_id, id, run_id, agent, symbol, created_at)
+SELECT :tenant_id, t.id, :run_id, t.agent, t.symbol, :created_at
+FROM unnest(CAST(:ids AS uuid[]), CAST(:agents AS text[]), CAST(:symbols AS text[])) AS t (id, agent, symbol);
