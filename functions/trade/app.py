@@ -1,4 +1,4 @@
-"""Routes of `trade` and their wiring."""
+"""Routes and events of `trade` and their wiring."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,9 @@ from fastapi import Depends, Query, Request, Response
 from starlette.types import ASGIApp
 
 from alphapulse.domain.orders import OrderStatus
+from alphapulse.events import Event
 from alphapulse.runtime.admission import open_when
+from alphapulse.runtime.events import EventHandlers
 from alphapulse.runtime.http import (
     TenantScope,
     Work,
@@ -16,11 +18,12 @@ from alphapulse.runtime.http import (
     tenant_router,
 )
 from alphapulse.runtime.resources import Resources
+from alphapulse.runtime.work import Scope
 from alphapulse.tenancy.states import TenantStatus
 from alphapulse.trading.settlement import load_trade
 from alphapulse.trading.venues import Venues
-from functions.trade import cancellation, listing, placement
-from functions.trade.placement import Key
+from functions.trade import cancellation, listing, placement, requests
+from functions.trade.placement import Key, Orderer
 from functions.trade.schemas import Cancellations, OrderRequest, TradePage, TradeView
 
 # The exchange is called between transactions, so these handlers open their own.
@@ -45,13 +48,24 @@ SymbolFilter = Annotated[str | None, Query(max_length=31)]
 
 def build(resources: Resources) -> ASGIApp:
     """Build the function's app."""
-    return http_app(resources, title="trade", routers=[steps, reads], state={"venues": Venues(resources)})
+    venues = Venues(resources)
+
+    async def requested(event: Event, scope: Scope) -> Event | None:
+        return await requests.on_requested(event, scope, venues)
+
+    return http_app(
+        resources,
+        title="trade",
+        routers=[steps, reads],
+        events=EventHandlers(consumer="trade", stepped={"trade.requested": requested}),
+        state={"venues": venues},
+    )
 
 
 @steps.post("/trades", status_code=201, response_model=TradeView)
 async def place(body: OrderRequest, scope: TenantScope, venues: Exchanges, key: RequestKey) -> Response:
     """Place an order; a retry with the same Idempotency-Key gets the same answer."""
-    return await placement.place(scope, venues, body, key=key)
+    return await placement.place(scope, venues, body, key=key, orderer=Orderer.of(scope))
 
 
 @reads.get("/trades", response_model=TradePage)

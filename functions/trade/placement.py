@@ -7,6 +7,7 @@ that a retry of the request, or order synchronisation, settles by asking the exc
 
 import asyncio
 import time
+import uuid
 from dataclasses import dataclass
 
 import orjson
@@ -19,7 +20,9 @@ from alphapulse.domain.orders import Side, client_order_id
 from alphapulse.domain.quotes import PriceQuote
 from alphapulse.runtime.errors import FunctionError
 from alphapulse.runtime.http import replay_of
+from alphapulse.runtime.problems import problem_response
 from alphapulse.runtime.work import Scope, TenantWork
+from alphapulse.tenancy.principal import Tier
 from alphapulse.trading import dispatch
 from alphapulse.trading.account import load_account
 from alphapulse.trading.credentials.records import require_usable, require_usable_now
@@ -40,6 +43,21 @@ _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
 _MOST_QUOTE_ROUNDS = 4
 
 sql = queries.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Orderer:
+    """Whose tier bounds an order, and which user asked for it; none when the tenant's settings did."""
+
+    tier: Tier
+    user_id: uuid.UUID | None
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Orderer":
+        """Return the user that made the request."""
+        if scope.principal is None:
+            raise RuntimeError("a tenant route has a principal")
+        return cls(scope.principal.tier, scope.principal.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,9 @@ class Committed:
     fresh: bool
 
 
-async def place(scope: Scope, venues: Venues, request: OrderRequest, *, key: Key | None) -> Response:
+async def place(
+    scope: Scope, venues: Venues, request: OrderRequest, *, key: Key | None, orderer: Orderer
+) -> Response:
     """Place an order and return the answer; the first answer again for a key that had one.
 
     Raises
@@ -81,7 +101,7 @@ async def place(scope: Scope, venues: Venues, request: OrderRequest, *, key: Key
     except FunctionError as refusal:
         # What was answered before stays the answer, whatever has become of symbol or price.
         return await _first_answer(scope, key, refusal)
-    committed = await Placement(scope, venue, order, key).commit()
+    committed = await Placement(scope, venue, order, key=key, orderer=orderer).commit()
     if isinstance(committed, Response):
         return committed
     outcome: dispatch.Outcome | None = None
@@ -97,6 +117,42 @@ async def place(scope: Scope, venues: Venues, request: OrderRequest, *, key: Key
         if key is not None:
             await idempotency.store(work.session, key.text, status=_CREATED, body=body)
     return Response(body, status_code=_CREATED, media_type="application/json")
+
+
+async def keep_refusal(scope: Scope, key: Key, refusal: FunctionError) -> Response | None:
+    """Store a refusal as the answer of its key, so that asking again ends alike; return what counts.
+
+    Returns
+    -------
+    Response or None
+        The refusal, or the answer that was there before; None when an order was committed and its answer
+        is still to come, which order synchronisation brings.
+
+    Raises
+    ------
+    RequestInProgress
+        Another request with the key is at work.
+    """
+    async with scope.transaction() as work:
+        claim = await _claim(work, key)
+        if isinstance(claim, idempotency.InProgress):
+            raise RequestInProgress("the first request with this Idempotency-Key is still running")
+        replay = replay_of(claim)
+        if replay is not None:
+            return replay
+        client_id = client_order_id(scope.tenant_id.value, key.text)
+        if await _trade_of(work, client_id) is not None:
+            return None
+        answer = problem_response(refusal, instance="/trades", trace_id=scope.trace.trace_id)
+        await idempotency.store(work.session, key.text, status=answer.status_code, body=bytes(answer.body))
+        return answer
+
+
+async def _trade_of(work: TenantWork, client_id: str) -> uuid.UUID | None:
+    found: uuid.UUID | None = await sql.trade_of_client_order_id(
+        work.session, tenant_id=work.tenant_id.value, client_order_id=client_id
+    )
+    return found
 
 
 async def _first_answer(scope: Scope, key: Key | None, refusal: FunctionError) -> Response:
@@ -122,11 +178,14 @@ async def _claim(work: TenantWork, key: Key) -> idempotency.Claim:
 class Placement:
     """One request's way to a committed order."""
 
-    def __init__(self, scope: Scope, venue: Venue, order: Draft, key: Key | None) -> None:
+    def __init__(
+        self, scope: Scope, venue: Venue, order: Draft, *, key: Key | None, orderer: Orderer
+    ) -> None:
         self._scope = scope
         self._venue = venue
         self._order = order
         self._key = key
+        self._orderer = orderer
         self._quotes: dict[str, PriceQuote] = {order.symbol: order.last.quote}
         self._quote_rounds = 0
         tenant = scope.tenant_id.value
@@ -177,7 +236,7 @@ class Placement:
             account,
             venue=self._venue,
             quotes=self._quotes,
-            tier=work.principal.tier,
+            tier=self._orderer.tier,
             now=work.now,
         )
         trade = await self._insert(work)
@@ -191,9 +250,7 @@ class Placement:
         return Committed(trade, fresh=True)
 
     async def _earlier(self, work: TenantWork) -> Committed | None:
-        trade_id = await sql.trade_of_client_order_id(
-            work.session, tenant_id=work.tenant_id.value, client_order_id=self._client_order_id
-        )
+        trade_id = await _trade_of(work, self._client_order_id)
         return None if trade_id is None else Committed(await load_trade(work, trade_id), fresh=False)
 
     async def _insert(self, work: TenantWork) -> Trade | None:
@@ -214,7 +271,7 @@ class Placement:
             fee_currency=order.symbol.partition("-")[2],
             currency=cash_currency(order.symbol),
             cost=order.cost(self._venue) if order.side is Side.BUY else ZERO,
-            created_by=work.principal.user_id,
+            created_by=self._orderer.user_id,
             now=work.now,
         )
         return None if row is None else Trade.from_row(row)

@@ -43,6 +43,7 @@ _ALSO = {
     "trades": ("price",),
     "paper_orders": ("price",),
     "agent_signals": ("signal", "score", "confidence"),
+    "auto_trade_decisions": ("side", "quantity", "client_order_id"),
 }
 _COLUMNS = """
     SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS type,

@@ -161,7 +161,7 @@ async def test_values_keep_their_kind(app_database: Database, tenant: TenantId) 
 
 async def test_execute_tells_what_it_did(app_database: Database, tenant: TenantId) -> None:
     async with app_database.tenant(tenant) as session:
-        assert await session.execute("UPDATE tenant_configs SET auto_trade = true") == "UPDATE 1"
+        assert await session.execute("UPDATE tenant_configs SET trading_halted = false") == "UPDATE 1"
         assert await session.execute("DELETE FROM positions WHERE tenant_id = $1", tenant.value) == "DELETE 0"
 
 

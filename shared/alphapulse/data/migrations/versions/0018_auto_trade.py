@@ -1,4 +1,4 @@
-"""Trading on a consensus."""
+"""Trading on a consensus: what a tenant allows, and what was decided on each one."""
 
 from alphapulse.data.migrations import run_sql
 
