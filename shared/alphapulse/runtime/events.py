@@ -103,6 +103,21 @@ def event_endpoint(resources: Resources, handlers: EventHandlers) -> Callable[[R
     return deliver
 
 
+async def handle_once(event: Event, scope: Scope, consumer: str, handler: TenantHandler) -> Event | None:
+    """Handle an event in one transaction with its processed mark; a redelivery gets the first reply again.
+
+    For a stepped handler too, whose last step it is: what comes before must be harmless when repeated.
+    """
+    async with scope.transaction() as work:
+        claim = await processed.claim(work.session, consumer, event)
+        if not claim.first:
+            return claim.reply
+        reply = await handler(event, work)
+        if reply is not None:
+            await processed.store_reply(work.session, consumer, event, reply)
+        return reply
+
+
 async def _dispatch(
     event: Event, resources: Resources, handlers: EventHandlers, trace: Trace
 ) -> Event | None:
@@ -127,7 +142,7 @@ async def _dispatch(
     scope = _tenant_scope(event, resources, trace)
     if name in handlers.stepped:
         return await handlers.stepped[name](event, scope)
-    return await _handle_once(event, scope, handlers.consumer, handlers.tenant[name])
+    return await handle_once(event, scope, handlers.consumer, handlers.tenant[name])
 
 
 def _tenant_scope(event: Event, resources: Resources, trace: Trace) -> Scope:
@@ -136,17 +151,6 @@ def _tenant_scope(event: Event, resources: Resources, trace: Trace) -> Scope:
         raise MalformedEvent("the event carries no tenantid")
     structlog.contextvars.bind_contextvars(tenant_id=str(tenant))
     return Scope(resources=resources, tenant_id=TenantId(tenant), trace=trace, cause=event)
-
-
-async def _handle_once(event: Event, scope: Scope, consumer: str, handler: TenantHandler) -> Event | None:
-    async with scope.transaction() as work:
-        claim = await processed.claim(work.session, consumer, event)
-        if not claim.first:
-            return claim.reply
-        reply = await handler(event, work)
-        if reply is not None:
-            await processed.store_reply(work.session, consumer, event, reply)
-        return reply
 
 
 def _delivery_error(error: Exception) -> FunctionError:
