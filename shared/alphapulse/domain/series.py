@@ -35,14 +35,17 @@ class PriceSeries:
 
     def last(self, bars: int) -> "PriceSeries":
         """Return the last bars of the series, or all of it if it is shorter."""
-        start = max(len(self) - bars, 0)
+        return self.between(max(len(self) - bars, 0), len(self))
+
+    def between(self, start: int, end: int) -> "PriceSeries":
+        """Return the bars from one position up to another, the latter not included."""
         return PriceSeries(
-            self.open_times[start:],
-            self.open[start:],
-            self.high[start:],
-            self.low[start:],
-            self.close[start:],
-            self.volume[start:],
+            self.open_times[start:end],
+            self.open[start:end],
+            self.high[start:end],
+            self.low[start:end],
+            self.close[start:end],
+            self.volume[start:end],
         )
 
 

@@ -6,6 +6,7 @@ not give is in ``missing`` with the reason, and a hole in a series is NaN.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -58,6 +59,13 @@ class Bars:
             return None
         return self.series.open_times[-1] + timedelta(seconds=self.interval.seconds)
 
+    def until(self, moment: datetime, *, newest: int | None = None) -> "Bars":
+        """Return the bars that had closed by `moment`, or the newest of these."""
+        last_open = moment - timedelta(seconds=self.interval.seconds)
+        end = bisect_right(self.series.open_times, last_open)
+        start = 0 if newest is None else max(end - newest, 0)
+        return replace(self, series=self.series.between(start, end))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DailySeries:
@@ -94,7 +102,7 @@ class DailySeries:
 
     def until(self, moment: datetime) -> "DailySeries":
         """Return the days that had ended by `moment`."""
-        count = sum(end_of(day) <= moment for day in self.days)
+        count = bisect_right(self.days, moment, key=end_of)
         return replace(self, days=self.days[:count], values=self.values[:count])
 
 
@@ -191,6 +199,12 @@ class Proposal:
         """All voting power that took part."""
         return self.votes_for + self.votes_against + self.votes_abstain
 
+    def until(self, moment: datetime) -> "Proposal":
+        """Return it as it was known at `moment`: before its end a vote has no result and no counts."""
+        if self.ended_at <= moment:
+            return self
+        return replace(self, state="active", votes_for=0.0, votes_against=0.0, votes_abstain=0.0, voters=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Governance:
@@ -253,6 +267,37 @@ class Evidence:
     def why_missing(self, dataset: Dataset) -> str:
         """Return the reason for abstaining that a missing dataset gives."""
         return self.missing.get(dataset.value, f"there is no {dataset.value.replace('_', '-')} data")
+
+    def as_of(self, moment: datetime, *, bars: int | None = None) -> "Evidence":
+        """Return what was known at an earlier moment; nothing later is in it.
+
+        Parameters
+        ----------
+        moment : datetime
+            Aware, UTC; becomes ``now``.
+        bars : int, optional
+            Keep this many of the newest candles that had closed; all if not given.
+
+        Returns
+        -------
+        Evidence
+            Bars that had closed, days that had ended, posts and proposals there were, without counts made
+            later. Single present figures dated later are left out, and the reason is in ``missing``.
+        """
+        supply = {name: item for name, item in self.supply.items() if item.as_of <= moment}
+        missing = dict(self.missing)
+        if len(supply) < len(self.supply):
+            missing[Dataset.SUPPLY.value] = "the source gives present figures only, none of that time"
+        return replace(
+            self,
+            now=moment,
+            bars=None if self.bars is None else self.bars.until(moment, newest=bars),
+            on_chain={name: series.until(moment) for name, series in self.on_chain.items()},
+            supply=supply,
+            posts=None if self.posts is None else self.posts.until(moment),
+            governance=None if self.governance is None else self.governance.until(moment),
+            missing=missing,
+        )
 
 
 def is_stale(as_of: datetime, source: str, *, now: datetime, max_age: timedelta) -> bool:
