@@ -155,7 +155,8 @@ class Crash:
         )
         key = await self._key(body, headers)
         order = await admission.draft(self.venue, OrderRequest.model_validate(body))
-        committed = await placement.Placement(scope, self.venue, order, key).commit()
+        orderer = placement.Orderer.of(scope)
+        committed = await placement.Placement(scope, self.venue, order, key=key, orderer=orderer).commit()
         assert not isinstance(committed, Response)
         return committed.trade
 
