@@ -328,12 +328,14 @@ async def test_the_platform_without_a_tenant_sees_the_registry_and_no_business(p
         prey.table
         in {
             "agent_runs",
+            "agent_subscriptions",
             "api_keys",
             "call_backlog",
             "outbox",
             "provisioning_runs",
             "provisioning_steps",
             "sessions",
+            "signal_outcomes",
             "stripe_events",
             "subscriptions",
             "tenants",
