@@ -21,6 +21,8 @@ class Collectors(NamedTuple):
     events: "Counter"
     published: "Counter"
     pruned: "Counter"
+    source_fetches: "Counter"
+    shared_reads: "Counter"
 
 
 @cache
@@ -37,7 +39,25 @@ def collectors() -> Collectors:
         events=Counter("alphapulse_events", "Handled events", ["type", "outcome"]),
         published=Counter("alphapulse_events_published", "Events handed to the broker", ["outcome"]),
         pruned=Counter("alphapulse_rows_pruned", "Rows removed because their time was over", ["table"]),
+        source_fetches=Counter(
+            "alphapulse_source_fetches", "Questions to data sources", ["source", "dataset", "outcome"]
+        ),
+        shared_reads=Counter(
+            "alphapulse_shared_reads", "Reads of data that all tenants share", ["dataset", "outcome"]
+        ),
     )
+
+
+class SourceCounts:
+    """Counts questions to data sources, and reads of what they answered."""
+
+    def fetched(self, source: str, dataset: str, outcome: str) -> None:
+        """Count a question: `ok`, or how it failed."""
+        collectors().source_fetches.labels(source, dataset, outcome).inc()
+
+    def read(self, dataset: str, outcome: str) -> None:
+        """Count a read: `hit`, `miss` or `waited`."""
+        collectors().shared_reads.labels(dataset, outcome).inc()
 
 
 def exposition() -> tuple[bytes, str]:

@@ -25,6 +25,7 @@ from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
 
 if TYPE_CHECKING:
     from alphapulse.billing.provider import BillingProvider
+    from alphapulse.providers.providers import Providers
     from alphapulse.runtime.mail import Mailer
     from alphapulse.tenancy.vault.connection import VaultConnection
     from alphapulse.tenancy.vault.platform import PlatformVault
@@ -209,6 +210,17 @@ class Resources:
             prices={tier: price for tier, price in prices.items() if price is not None},
         )
 
+    @cached_property
+    def providers(self) -> "Providers":
+        """On-chain, supply, posts and governance data; shared through the cache Redis if there is one."""
+        from alphapulse.providers.providers import Providers  # noqa: PLC0415 - see `mailer`
+        from alphapulse.runtime.data_sources import provider_options  # noqa: PLC0415
+        from alphapulse.runtime.metrics import SourceCounts  # noqa: PLC0415
+
+        cache = self.cache if self.settings.redis_url is not None else CacheConnection(None)
+        options = provider_options(self.settings)
+        return Providers(options, cache=cache, clock=self.clock, observer=SourceCounts())
+
     def use_keys(self, jwks: Jwks | Callable[[], Awaitable[Jwks]]) -> None:
         """Verify tokens with these public keys, or with what is returned, instead of fetching them."""
 
@@ -236,7 +248,10 @@ class Resources:
         await self.background.drain()
         if "limiter" in self.__dict__:
             await self._hand_in_calls()
-        opened = ("database", "platform", "cache", "keyspace", "publisher", "vault", "billing", "exchanges")
+        opened = (
+            *("database", "platform", "cache", "keyspace", "publisher"),
+            *("vault", "billing", "exchanges", "providers"),
+        )
         for name in opened:
             if name in self.__dict__:
                 await self.__dict__[name].close()

@@ -131,6 +131,21 @@ class Settings:
     coinbase_url: str | None = _setting(_matching(_SAFE_ADDRESS))
     kraken_url: str | None = _setting(_matching(_SAFE_ADDRESS))
 
+    # Files of on-chain, supply, posts and governance data; without them the services, or a simulation.
+    provider_data_dir: Path | None = _setting(Path)
+    provider_source: str = _setting(_matching(r"live|simulated"), "live")
+    coingecko_api_key: Secret | None = _setting(Secret)
+    x_bearer_token: Secret | None = _setting(Secret)
+    tally_api_key: Secret | None = _setting(Secret)
+    # Test systems of data sources instead of the sources; as with the exchanges.
+    coin_metrics_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    blockchain_com_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    coingecko_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    reddit_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    x_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    snapshot_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    tally_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+
     market_data_dir: Path | None = _setting(Path)
     simulation_seed: int = _setting(_number(int, 0, 2**63), 20260101)
     price_max_age_seconds: float = _setting(_number(float, 0.001, 86_400), 30.0)

@@ -1,4 +1,4 @@
-"""Redis, namespaced: a tenant's keys under `tenant:{<id>}:`, market data under `shared:market:`.
+"""Redis, namespaced: a tenant's keys under `tenant:{<id>}:`, what all share under `shared:<kind>:`.
 
 The cache is never the only place of anything. With Redis down, reads miss and writes are skipped, and
 for a short while not tried again, so that a request does not wait for a dead server.
@@ -20,6 +20,7 @@ from alphapulse.tenancy.tiers import CacheQuota
 __all__ = ["MAX_VALUE_BYTES", "CacheConnection", "CacheUnavailable", "SharedCache", "TenantCache"]
 
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_RELEASE_CLAIM = Script("release_claim")
 # A read that finds its value notes that it was used, each process at most this often: the order in which
 # values are evicted is exact to that, and other reads cost what a plain GET does.
 _TOUCH_SECONDS = 5.0
@@ -79,6 +80,10 @@ class CacheConnection:
     def market(self) -> "SharedCache":
         """Return the cache of market data, which all tenants share."""
         return SharedCache(self, "shared:market:")
+
+    def providers(self) -> "SharedCache":
+        """Return the cache of what data sources answered, which all tenants share."""
+        return SharedCache(self, "shared:provider:")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -202,4 +207,33 @@ class TenantCache(Namespace):
 
 
 class SharedCache(Namespace):
-    """Market data all tenants share, below `shared:market:`."""
+    """Data all tenants share, below `shared:<kind>:`.
+
+    The making of a value may be claimed, by one process at a time.
+    """
+
+    def __init__(self, connection: CacheConnection, prefix: str) -> None:
+        super().__init__(connection, prefix)
+        self._scripts = connection
+
+    async def claim(self, *parts: str, token: str, seconds: float) -> bool:
+        """Claim the making of a value; return False when another process has.
+
+        Raises
+        ------
+        CacheUnavailable
+            Redis does not answer.
+        """
+        milliseconds = int(seconds * 1000)
+        key = self._claim_key(*parts)
+        return await self._scripts.run("SET", key, token, "NX", "PX", milliseconds) is not None
+
+    async def release(self, *parts: str, token: str) -> None:
+        """Give up a claim; one that has expired may be another's by now and is left alone."""
+        try:
+            await self._scripts.evaluate(_RELEASE_CLAIM, (self._claim_key(*parts),), (token,))
+        except CacheUnavailable:
+            return  # logged; it expires
+
+    def _claim_key(self, *parts: str) -> str:
+        return f"{self.key(*parts)}:claim"

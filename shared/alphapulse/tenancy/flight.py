@@ -30,6 +30,10 @@ class SingleFlight(Generic[Key, Value]):
         """Let callers from now on begin anew; those who wait get what they wait for."""
         self._under_way.pop(key, None)
 
+    def carries(self, key: Key) -> bool:
+        """Tell whether work for `key` is under way."""
+        return key in self._under_way
+
     def keys(self) -> list[Key]:
         """Return the keys of all work under way."""
         return list(self._under_way)

@@ -1,13 +1,13 @@
 """HTTP to an exchange: one client per exchange and process, its clock, and what failing means."""
 
 import datetime as dt
-import email.utils
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from alphapulse.outbound import http_date, open_client, retry_after
 from alphapulse.venues.protocol import VenueRateLimited, VenueUnavailable
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ExchangeClient:
         except httpx.HTTPError as error:
             # Not its text: it may hold the address, and a signed address is as good as the signature.
             raise VenueUnavailable(f"{self.name} does not answer ({type(error).__name__})") from None
-        answer = _answer(response)
+        answer = _answer(response, now=self.now)
         if answer.status in (418, 429):
             raise VenueRateLimited(
                 f"{self.name} takes no more requests for now",
@@ -135,36 +135,25 @@ class ExchangeClient:
             self._client = None
 
     def _open(self) -> "httpx.AsyncClient":
-        import httpx  # noqa: PLC0415 - as above
-
         if self._client is None:
-            self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=_CONNECT_TIMEOUT_SECONDS),
-                follow_redirects=False,  # a signed request is for the host it was signed for
-                # The way out may be a proxy; to a test system on this machine there is none.
-                trust_env=self.base_url.startswith("https:"),
-                headers={"User-Agent": "alphapulse"},
+            self._client = open_client(
+                self.base_url,
+                timeout_seconds=TIMEOUT_SECONDS,
+                connect_timeout_seconds=_CONNECT_TIMEOUT_SECONDS,
             )
         return self._client
 
 
-def _answer(response: "httpx.Response") -> Answer:
+def _answer(response: "httpx.Response", *, now: dt.datetime) -> Answer:
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         body = None
-    asked = response.headers.get("retry-after", "")
-    seconds = int(asked) if asked.isdecimal() else _DEFAULT_RETRY_AFTER_SECONDS
+    asked = retry_after(response.headers.get("retry-after", ""), now=now)
+    seconds = _DEFAULT_RETRY_AFTER_SECONDS if asked is None else asked
     return Answer(
         response.status_code,
         body,
-        _http_date(response.headers.get("date", "")),
+        http_date(response.headers.get("date", "")),
         max(1, min(seconds, _MOST_RETRY_AFTER_SECONDS)),
     )
-
-
-def _http_date(text: str) -> dt.datetime | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).astimezone(dt.UTC)
-    except ValueError:
-        return None

@@ -1,0 +1,188 @@
+"""The data sources of a process, by dataset."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Generic, TypeVar
+
+from alphapulse.domain.agents.evidence import DailySeries, Dataset, Governance, PostSample
+from alphapulse.domain.signals import SignalInput
+from alphapulse.providers.candles.source import Clock
+from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec
+from alphapulse.providers.errors import AssetUnknown, NotConfigured, ProviderError
+from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads
+from alphapulse.providers.source import ProviderOptions, Source, SourceContext, SourceKind
+from alphapulse.tenancy.cache import CacheConnection
+
+Value = TypeVar("Value")
+
+#: For how long an answer is fresh.
+FRESH_SECONDS: Final[Mapping[Dataset, float]] = {
+    Dataset.ON_CHAIN: 3600.0,
+    Dataset.SUPPLY: 300.0,
+    Dataset.POSTS: 300.0,
+    Dataset.GOVERNANCE: 900.0,
+}
+
+_ASSET: Final = re.compile(r"[A-Z0-9]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wiring(Generic[Value]):
+    """How one dataset is obtained: its sources, and how what several of them gave becomes one."""
+
+    dataset: Dataset
+    sources: Sequence[Source[Value]]
+    merge: Callable[[Sequence[Value], Mapping[str, str]], Value]
+    codec: Codec[Value]
+
+
+class Providers:
+    """On-chain series, supply, posts and governance of base assets.
+
+    Each method asks all sources of its dataset that know the asset, and returns what they gave together;
+    it raises only when none gave anything. What the real services answered is shared by all tenants and
+    processes (see :mod:`alphapulse.providers.shared_reads`).
+
+    Parameters
+    ----------
+    options
+        Which sources are used.
+    cache
+        The cache Redis.
+    clock
+        Aware UTC now.
+    observer
+        Counts questions and reads.
+    """
+
+    def __init__(
+        self, options: ProviderOptions, *, cache: CacheConnection, clock: Clock, observer: Observer
+    ) -> None:
+        self._context = SourceContext(options, cache, clock=clock)
+        self._reads = SharedReads(cache, clock=clock, observer=observer)
+        self._observer = observer
+        self._live = options.kind is SourceKind.LIVE
+
+    async def on_chain(
+        self, asset: str, *, missing: MutableMapping[str, str] | None = None
+    ) -> Mapping[str, DailySeries]:
+        """Return daily series of a base asset by name.
+
+        Parameters
+        ----------
+        asset
+            The base currency (``BTC``).
+        missing
+            Where to note, as ``on_chain.<source>``, why some of several sources gave nothing.
+
+        Raises
+        ------
+        ProviderError
+            No source gave anything.
+        """
+        return await self._obtain(self._on_chain, asset, missing)
+
+    async def supply(
+        self, asset: str, *, missing: MutableMapping[str, str] | None = None
+    ) -> Mapping[str, SignalInput]:
+        """Return single present figures of a base asset by name; as :meth:`on_chain`."""
+        return await self._obtain(self._supply, asset, missing)
+
+    async def posts(self, asset: str) -> PostSample:
+        """Return posts about a base asset, which name the networks that are missing; as :meth:`on_chain`."""
+        return await self._obtain(self._posts, asset, None)
+
+    async def governance(self, asset: str) -> Governance:
+        """Return proposals about a base asset, which name the platforms that are missing; as above."""
+        return await self._obtain(self._governance, asset, None)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._context.close()
+
+    # Each imports what it needs only when it is asked for: a process reads one or two of the datasets.
+
+    @cached_property
+    def _on_chain(self) -> _Wiring[Mapping[str, DailySeries]]:
+        from alphapulse.providers import on_chain  # noqa: PLC0415 - see above
+
+        return _Wiring(Dataset.ON_CHAIN, on_chain.sources(self._context), on_chain.merge, OnChainCodec())
+
+    @cached_property
+    def _supply(self) -> _Wiring[Mapping[str, SignalInput]]:
+        from alphapulse.providers import supply  # noqa: PLC0415 - see above
+
+        return _Wiring(Dataset.SUPPLY, supply.sources(self._context), supply.merge, SupplyCodec())
+
+    @cached_property
+    def _posts(self) -> _Wiring[PostSample]:
+        from alphapulse.providers import social  # noqa: PLC0415 - see above
+
+        return _Wiring(Dataset.POSTS, social.sources(self._context), social.merge, PostsCodec())
+
+    @cached_property
+    def _governance(self) -> _Wiring[Governance]:
+        from alphapulse.providers import governance  # noqa: PLC0415 - see above
+
+        return _Wiring(
+            Dataset.GOVERNANCE, governance.sources(self._context), governance.merge, GovernanceCodec()
+        )
+
+    async def _obtain(
+        self, wiring: _Wiring[Value], asset: str, missing: MutableMapping[str, str] | None
+    ) -> Value:
+        known = _ASSET.fullmatch(asset) is not None
+        asked = [source for source in wiring.sources if known and source.covers(asset)]
+        if not asked:
+            raise AssetUnknown(f"no source of {_words(wiring.dataset)} knows {asset[:15]!r}")
+        outcomes = await asyncio.gather(
+            *(self._read(wiring, source, asset) for source in asked), return_exceptions=True
+        )
+        parts: list[Value] = []
+        failures: dict[str, ProviderError] = {}
+        for source, outcome in zip(asked, outcomes, strict=True):
+            if isinstance(outcome, ProviderError):
+                failures[source.name] = outcome
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                parts.append(outcome)
+        if not parts:
+            raise _worst(list(failures.values()))
+        reasons = {name: error.reason for name, error in failures.items()}
+        if missing is not None:
+            missing.update({f"{wiring.dataset}.{name}": reason for name, reason in reasons.items()})
+        return wiring.merge(parts, reasons)
+
+    async def _read(self, wiring: _Wiring[Value], source: Source[Value], asset: str) -> Value:
+        if self._live:
+            return await self._reads.read(
+                ReadKey(source.name, wiring.dataset.value, asset),
+                lambda: source.fetch(asset),
+                codec=wiring.codec,
+                fresh_seconds=FRESH_SECONDS[wiring.dataset],
+            )
+        # Files and the simulation are at hand, and a changed file holds at once.
+        try:
+            value = await source.fetch(asset)
+        except ProviderError as error:
+            self._observer.fetched(source.name, wiring.dataset.value, error.outcome)
+            raise
+        self._observer.fetched(source.name, wiring.dataset.value, "ok")
+        return value
+
+
+def _worst(failures: Sequence[ProviderError]) -> ProviderError:
+    """Return the failure to raise, with the reasons of all: one that may pass rather than a missing key."""
+    telling = [error for error in failures if not isinstance(error, NotConfigured)] or list(failures)
+    return telling[0].again("; ".join(dict.fromkeys(error.reason for error in failures)))
+
+
+def _words(dataset: Dataset) -> str:
+    return f"{dataset.value.replace('_', '-')} data"
+
+
+__all__ = ["FRESH_SECONDS", "ProviderOptions", "Providers", "SourceKind"]
