@@ -199,12 +199,6 @@ class Proposal:
         """All voting power that took part."""
         return self.votes_for + self.votes_against + self.votes_abstain
 
-    def until(self, moment: datetime) -> "Proposal":
-        """Return it as it was known at `moment`: before its end a vote has no result and no counts."""
-        if self.ended_at <= moment:
-            return self
-        return replace(self, state="active", votes_for=0.0, votes_against=0.0, votes_abstain=0.0, voters=0)
-
 
 @dataclass(frozen=True, slots=True)
 class Governance:
@@ -267,37 +261,6 @@ class Evidence:
     def why_missing(self, dataset: Dataset) -> str:
         """Return the reason for abstaining that a missing dataset gives."""
         return self.missing.get(dataset.value, f"there is no {dataset.value.replace('_', '-')} data")
-
-    def as_of(self, moment: datetime, *, bars: int | None = None) -> "Evidence":
-        """Return what was known at an earlier moment; nothing later is in it.
-
-        Parameters
-        ----------
-        moment : datetime
-            Aware, UTC; becomes ``now``.
-        bars : int, optional
-            Keep this many of the newest candles that had closed; all if not given.
-
-        Returns
-        -------
-        Evidence
-            Bars that had closed, days that had ended, posts and proposals there were, without counts made
-            later. Single present figures dated later are left out, and the reason is in ``missing``.
-        """
-        supply = {name: item for name, item in self.supply.items() if item.as_of <= moment}
-        missing = dict(self.missing)
-        if len(supply) < len(self.supply):
-            missing[Dataset.SUPPLY.value] = "the source gives present figures only, none of that time"
-        return replace(
-            self,
-            now=moment,
-            bars=None if self.bars is None else self.bars.until(moment, newest=bars),
-            on_chain={name: series.until(moment) for name, series in self.on_chain.items()},
-            supply=supply,
-            posts=None if self.posts is None else self.posts.until(moment),
-            governance=None if self.governance is None else self.governance.until(moment),
-            missing=missing,
-        )
 
 
 def is_stale(as_of: datetime, source: str, *, now: datetime, max_age: timedelta) -> bool:

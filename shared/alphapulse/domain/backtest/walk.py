@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from alphapulse.domain.agents.definition import AgentDefinition
 from alphapulse.domain.agents.evidence import Evidence
+from alphapulse.domain.agents.hindsight import as_of
 from alphapulse.domain.signals import Abstention, Direction, Signal
 
 #: Called with what is done and what there is to do; it stops a walk by raising.
@@ -77,7 +78,7 @@ def verdicts(
     parameters : Parameters
         Of the agent.
     whole : Evidence
-        Everything there is, past and future; each question gets :meth:`Evidence.as_of` its moment.
+        Everything there is, past and future; each question gets it :func:`.as_of` its moment.
     first : int
         Position of the first bar to ask at; earlier ones are history.
     tick : callable
@@ -98,7 +99,7 @@ def verdicts(
     for done, open_time in enumerate(open_times):
         if done % _TICK_EVERY == 0:
             tick(done, len(open_times))
-        evidence = source.as_of(open_time + length, bars=needed)
+        evidence = as_of(source, open_time + length, bars=needed)
         said.append(_verdict(definition.speak(evidence, parameters)))
     tick(len(open_times), len(open_times))
     return said
