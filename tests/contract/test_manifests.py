@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alphapulse.domain.agents.registry import AGENT_NAMES
 from alphapulse_local.manifest_check import (
     SCHEMA_DIRECTORY,
     cross_problems,
@@ -37,9 +38,12 @@ SECRET_HOLDERS = {
         "provision-verify",
         "retention",
     },
+    "coingecko": {"signal-value"},
     "smtp": {"accounts", "notify"},
     "stripe": {"provision-billing", "provision-compensate", "provision-verify"},
+    "tally": {"signal-activist"},
     "token-signing-key": {"accounts"},
+    "x": {"signal-sentiment"},
 }
 
 
@@ -127,7 +131,10 @@ def test_other_paths_lead_nowhere(path: str) -> None:
 @pytest.mark.parametrize(
     ("event", "consumers"),
     [
-        ({"type": "com.alphapulse.signal.requested.v1", "agent": "technical"}, {"signal-technical"}),
+        *(
+            ({"type": "com.alphapulse.signal.requested.v1", "agent": agent}, {f"signal-{agent}"})
+            for agent in AGENT_NAMES
+        ),
         ({"type": "com.alphapulse.signal.generated.v1"}, {"consensus"}),
         ({"type": "com.alphapulse.signal.abstained.v1"}, {"consensus"}),
         ({"type": "com.alphapulse.trade.filled.v1"}, {"portfolio"}),

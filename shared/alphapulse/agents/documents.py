@@ -53,12 +53,18 @@ def field_types() -> Mapping[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return value if math.isfinite(value) else {_NOT_FINITE: repr(value)}
+        return value if math.isfinite(value) else {_NOT_FINITE: str(float(value))}
+    if isinstance(value, Enum):
+        return value.value
     if value is None or isinstance(value, (str, int, dt.date)):
-        return value.value if isinstance(value, Enum) else value
+        return value
     if isinstance(value, np.ndarray):
         # orjson writes holes as null by itself, and infinities too.
-        return [_plain(item) for item in value.tolist()] if np.isinf(value).any() else np.ascontiguousarray(value)
+        return (
+            [_plain(item) for item in value.tolist()]
+            if np.isinf(value).any()
+            else np.ascontiguousarray(value)
+        )
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from alphapulse.agents.documents import MalformedDocument, field_types, from_json, to_json
+from alphapulse.agents.documents import field_types, from_json, to_json
 from alphapulse.data import queries
 from alphapulse.data.session import Session
 from alphapulse.domain.agents.evidence import Evidence
@@ -60,7 +60,7 @@ class SnapshotMaker:
     """Makes snapshots, and remembers those of parts that come again as the same objects."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[int, ...], tuple[Any, bytes, bytes]] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], tuple[Any, bytes, bytes]] = OrderedDict()
 
     def snapshot(self, evidence: Evidence) -> Snapshot:
         """Return the evidence as it is kept."""
@@ -70,7 +70,7 @@ class SnapshotMaker:
             "format": FORMAT,
             "symbol": evidence.symbol,
             "interval": evidence.interval.value,
-            "missing": dict(evidence.missing),
+            "missing": {str(what): why for what, why in evidence.missing.items()},
             "parts": {name: digest.hex() for name, (digest, _) in parts.items()},
         }
         digest, document = _sealed(orjson.dumps(root, option=orjson.OPT_SORT_KEYS))
@@ -90,7 +90,10 @@ class SnapshotMaker:
 
 
 async def keep(session: Session, snapshots: Sequence[Snapshot]) -> None:
-    """Keep evidence, in the transaction that stores the signals made from it; what is there is not sent again."""
+    """Keep evidence, in the transaction that stores the signals made from it.
+
+    What is there already is not sent again.
+    """
     documents = {digest: one for snapshot in snapshots for digest, one in snapshot.documents.items()}
     there = {row["digest"] async for row in _sql.in_use(session, digests=sorted(documents))}
     missing = [document for digest, document in sorted(documents.items()) if digest not in there]
@@ -100,7 +103,7 @@ async def keep(session: Session, snapshots: Sequence[Snapshot]) -> None:
 
 async def documents_of(session: Session, digests: Iterable[bytes]) -> dict[bytes, bytes]:
     """Return the documents of evidence with those of its parts, as far as they are there."""
-    found = {}
+    found: dict[bytes, bytes] = {}
     wanted = set(digests)
     while wanted:
         rows = _sql.documents(session, digests=sorted(wanted))
@@ -128,18 +131,17 @@ def evidence_from(documents: Mapping[bytes, bytes], digest: bytes, *, now: dt.da
     EvidenceTampered
         A document does not have the digest it is kept under, or cannot be read.
     """
-    root = orjson.loads(_opened(documents, digest))
+    content = _opened(documents, digest)
     kinds = field_types()
     try:
+        root = orjson.loads(content)
         parts = {
             name: from_json(_opened(documents, bytes.fromhex(part)), kinds[name])
             for name, part in root["parts"].items()
         }
-    except MalformedDocument as error:
-        raise EvidenceTampered(str(error)) from error
-    return Evidence(
-        root["symbol"], Interval(root["interval"]), now, missing=root["missing"], **parts
-    )
+        return Evidence(root["symbol"], Interval(root["interval"]), now, missing=root["missing"], **parts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EvidenceTampered(f"the document {digest.hex()} is no evidence") from error
 
 
 def _sealed(content: bytes) -> tuple[bytes, bytes]:
@@ -167,6 +169,8 @@ def _parts_named(document: bytes | None) -> list[bytes]:
         return []
 
 
-def _identity(part: Any) -> tuple[int, ...]:
+def _identity(part: Any) -> tuple[object, ...]:
     # A mapping is often built anew around the same series.
-    return tuple(map(id, part.values())) if isinstance(part, Mapping) else (id(part),)
+    if isinstance(part, Mapping):
+        return tuple((name, id(item)) for name, item in part.items())
+    return (id(part),)

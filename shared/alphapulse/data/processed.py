@@ -41,8 +41,14 @@ async def claim(session: Session, consumer: str, event: Event) -> Claim:
     kind, key = _key(consumer, event)
     if await getattr(_sql, f"claim_for_{kind}")(session, **key):
         return Claim(first=True, reply=None)
+    return Claim(first=False, reply=await reply_to(session, consumer, event))
+
+
+async def reply_to(session: Session, consumer: str, event: Event) -> Event | None:
+    """Return what `consumer` replied to the event; None if nothing, or if it has not handled it."""
+    kind, key = _key(consumer, event)
     record = await getattr(_sql, f"reply_for_{kind}")(session, **key)
-    return Claim(first=False, reply=None if record is None else Event.from_record(record))
+    return None if record is None else Event.from_record(record)
 
 
 async def store_reply(session: Session, consumer: str, event: Event, reply: Event) -> None:

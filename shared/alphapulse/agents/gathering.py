@@ -1,0 +1,165 @@
+"""Gather what an agent reads: candles from the market cache, the rest from the providers.
+
+Only what the agent's definition names is asked for, all of it at once and for a limited time. What does not
+come is in `missing` with the reason, and the agent decides whether it can do without.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from alphapulse.domain.agents.definition import AgentDefinition
+from alphapulse.domain.agents.evidence import Bars, DailySeries, Dataset, Evidence, end_of
+from alphapulse.domain.agents.parameters import Parameters
+from alphapulse.domain.instruments import Interval
+from alphapulse.domain.series import price_series
+from alphapulse.market.series import Series, available_intervals, read_series
+from alphapulse.providers.errors import AssetUnknown, ProviderError
+from alphapulse.runtime.work import Scope
+
+#: Longer than a source is given for an answer, so that its own reason comes first.
+LONGEST: Final = dt.timedelta(seconds=30)
+# Of the time there is until the deadline; the rest is for speaking, storing and the consensus.
+_SHARE: Final = 0.6
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be gathered.
+
+    Attributes
+    ----------
+    definition : AgentDefinition
+        For which agent.
+    parameters : Parameters
+        With which settings.
+    symbol : str
+        ``BASE-QUOTE``.
+    interval : Interval
+        Length of the bars.
+    deadline_at : datetime
+        After which nobody waits for the signal.
+    """
+
+    definition: AgentDefinition
+    parameters: Parameters
+    symbol: str
+    interval: Interval
+    deadline_at: dt.datetime
+
+    @property
+    def asset(self) -> str:
+        """What sources outside exchanges know: the base."""
+        return self.symbol.partition("-")[0]
+
+
+async def gather(scope: Scope, wanted: Wanted) -> Evidence:
+    """Return the evidence there is; ``now`` is the moment after the last of it came."""
+    seconds = min(LONGEST, _SHARE * (wanted.deadline_at - scope.now)).total_seconds()
+    datasets = sorted(wanted.definition.reads)
+    answers = await asyncio.gather(
+        *(_within(seconds, _READERS[name], scope, wanted, name) for name in datasets)
+    )
+    missing = {
+        name.value: str(one)
+        for name, one in zip(datasets, answers, strict=True)
+        if isinstance(one, ProviderError)
+    }
+    for name, reason in missing.items():
+        logger.info("dataset_missing", dataset=name, symbol=wanted.symbol, reason=reason)
+    found = {
+        name: one for name, one in zip(datasets, answers, strict=True) if not isinstance(one, ProviderError)
+    }
+    return _evidence(wanted, found, missing, now=scope.now)
+
+
+def _evidence(
+    wanted: Wanted, found: Mapping[Dataset, Any], missing: Mapping[str, str], *, now: dt.datetime
+) -> Evidence:
+    series: Series | None = found.get(Dataset.CANDLES)
+    bars = None
+    if series is not None:
+        closed = series.closed(now)
+        bars = Bars(price_series(closed.candles), closed.interval, closed.source)
+    on_chain: Mapping[str, DailySeries] = found.get(Dataset.ON_CHAIN, {})
+    return Evidence(
+        wanted.symbol,
+        wanted.interval,
+        now,
+        bars=bars,
+        on_chain={name: _ended(daily, now) for name, daily in on_chain.items()},
+        supply=found.get(Dataset.SUPPLY, {}),
+        posts=found.get(Dataset.POSTS),
+        governance=found.get(Dataset.GOVERNANCE),
+        missing=missing,
+    )
+
+
+async def _within(
+    seconds: float,
+    read: Callable[[Scope, Wanted], Awaitable[Any]],
+    scope: Scope,
+    wanted: Wanted,
+    dataset: Dataset,
+) -> Any:
+    try:
+        async with asyncio.timeout(seconds):
+            return await read(scope, wanted)
+    except ProviderError as error:
+        return error
+    except TimeoutError:
+        what = dataset.value.replace("_", "-")
+        return ProviderError(f"the {what} data did not come within {seconds:.0f} s")
+
+
+async def _candles(scope: Scope, wanted: Wanted) -> Series:
+    # One more than are read, in case the newest bar has not closed.
+    limit = wanted.definition.bars(wanted.parameters) + 1
+    async with scope.transaction() as work:
+        series = await read_series(
+            work.session, scope.market_cache, wanted.symbol, wanted.interval, limit=limit
+        )
+        if series is not None:
+            return series
+        available = await available_intervals(work.session, wanted.symbol)
+    if not available:
+        raise AssetUnknown(f"there are no candles of {wanted.symbol}")
+    raise AssetUnknown(
+        f"there are no candles of {wanted.symbol} in {wanted.interval}; available: {', '.join(available)}"
+    )
+
+
+async def _on_chain(scope: Scope, wanted: Wanted) -> Any:
+    return await scope.resources.providers.on_chain(wanted.asset)
+
+
+async def _supply(scope: Scope, wanted: Wanted) -> Any:
+    return await scope.resources.providers.supply(wanted.asset)
+
+
+async def _posts(scope: Scope, wanted: Wanted) -> Any:
+    return await scope.resources.providers.posts(wanted.asset)
+
+
+async def _governance(scope: Scope, wanted: Wanted) -> Any:
+    return await scope.resources.providers.governance(wanted.asset)
+
+
+def _ended(series: DailySeries, now: dt.datetime) -> DailySeries:
+    # The day that runs is no figure yet. Unchanged series stay the same objects, which are kept once.
+    return series if not series.days or end_of(series.days[-1]) <= now else series.until(now)
+
+
+_READERS: Final[Mapping[Dataset, Callable[[Scope, Wanted], Awaitable[Any]]]] = {
+    Dataset.CANDLES: _candles,
+    Dataset.ON_CHAIN: _on_chain,
+    Dataset.SUPPLY: _supply,
+    Dataset.POSTS: _posts,
+    Dataset.GOVERNANCE: _governance,
+}
