@@ -10,7 +10,7 @@ from alphapulse.domain.instruments import SYMBOL_PATTERN
 from alphapulse.runtime.http import Work, http_app, tenant_router
 from alphapulse.runtime.resources import Resources
 from alphapulse.tenancy.tiers import LIMITS
-from functions.agents import configuration, history, runs
+from functions.agents import auto_trading, configuration, history, runs
 from functions.agents.catalogue import AgentName
 from functions.agents.pages import Page
 from functions.agents.schemas import (
@@ -34,7 +34,7 @@ Symbol = Annotated[str | None, Query(pattern=SYMBOL_PATTERN)]
 
 def build(resources: Resources) -> ASGIApp:
     """Build the function's app."""
-    return http_app(resources, title="agents", routers=[tenant])
+    return http_app(resources, title="agents", routers=[tenant, auto_trading.router])
 
 
 @tenant.post("/agents/run", status_code=202)

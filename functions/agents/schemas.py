@@ -15,7 +15,8 @@ Direction = Literal["buy", "sell", "hold"]
 TaskStatus = Literal["waiting", "running", "done", "abstained", "failed"]
 
 
-def _distinct(values: list[Any]) -> list[Any]:
+def distinct(values: list[Any]) -> list[Any]:
+    """Return the values without repetitions, in the order given."""
     return list(dict.fromkeys(values))
 
 
@@ -27,10 +28,10 @@ class _Request(BaseModel):
 class RunRequest(_Request):
     """Which agents to ask about which symbols; what is left out comes from the tenant's settings."""
 
-    symbols: Annotated[list[Symbol], Field(min_length=1, max_length=20), AfterValidator(_distinct)]
-    agents: (
-        Annotated[list[AgentName], Field(min_length=1, max_length=6), AfterValidator(_distinct)] | None
-    ) = None
+    symbols: Annotated[list[Symbol], Field(min_length=1, max_length=20), AfterValidator(distinct)]
+    agents: Annotated[list[AgentName], Field(min_length=1, max_length=6), AfterValidator(distinct)] | None = (
+        None
+    )
     interval: Interval | None = None
     deadline_seconds: Annotated[int, Field(ge=10, le=300, strict=True)] = 300
 

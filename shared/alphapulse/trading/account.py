@@ -8,6 +8,7 @@ from typing import Any
 
 from alphapulse.data import queries
 from alphapulse.data.session import Session
+from alphapulse.domain.auto_trade import SymbolHolding
 from alphapulse.domain.limits import RiskLimits
 from alphapulse.domain.money import ZERO, exact
 from alphapulse.domain.orders import Side
@@ -96,6 +97,18 @@ class Account:
         """Symbols that are held or being bought: those whose price every limit needs."""
         buying = {order.symbol for order in self.open_orders if order.side is Side.BUY}
         return frozenset(self.held) | buying
+
+    def holding(self, symbol: str) -> SymbolHolding:
+        """Return what is held of a symbol, and what its open orders may still add or take."""
+        promised = {Side.BUY: ZERO, Side.SELL: ZERO}
+        for order in self.open_orders:
+            if order.symbol == symbol:
+                promised[order.side] += order.quantity
+        return SymbolHolding(
+            quantity=self.held.get(symbol, ZERO),
+            being_bought=promised[Side.BUY],
+            being_sold=promised[Side.SELL],
+        )
 
     @property
     def cash(self) -> Mapping[str, Decimal]:

@@ -1,6 +1,7 @@
 """The exchanges of this process: which there are, and a tenant's account on one."""
 
 from functools import cached_property
+from typing import Final
 
 from alphapulse.domain.paper import PaperTerms
 from alphapulse.providers.candles import CandleSource, candle_source
@@ -12,10 +13,17 @@ from alphapulse.venues.protocol import Venue
 from alphapulse.venues.tickers import CachedTickers
 
 
+#: Where orders can be sent.
+ORDER_EXCHANGES: Final = frozenset({paper.NAME})
+
+
 class UnsupportedExchange(Invalid):
     """Orders cannot be sent to the exchange."""
 
     code = "unsupported_exchange"
+
+    def __init__(self, exchange: str) -> None:
+        super().__init__(f"exchange must be {' or '.join(sorted(ORDER_EXCHANGES))}, was {exchange!r}")
 
 
 class Venues:
@@ -33,7 +41,7 @@ class Venues:
             There is no adapter for it.
         """
         if exchange != paper.NAME:
-            raise UnsupportedExchange(f"exchange must be {paper.NAME!r}, was {exchange!r}")
+            raise UnsupportedExchange(exchange)
         settings = self._resources.settings
         return paper.PaperVenue(
             tenant_id,

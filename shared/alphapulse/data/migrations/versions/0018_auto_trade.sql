@@ -18,7 +18,7 @@ CREATE TABLE auto_trade_settings (
     position_pct numeric(5,2) NOT NULL CHECK (position_pct BETWEEN 0.1 AND 100),
     cooldown_seconds integer NOT NULL CHECK (cooldown_seconds BETWEEN 0 AND 604800),
     max_orders_per_day integer NOT NULL CHECK (max_orders_per_day BETWEEN 1 AND 1000),
-    -- Set when a loss limit refused an order; changing the settings lifts it.
+    -- Set when a loss limit refused an order; switching automatic trading on again lifts it.
     halted_at timestamptz,
     halt_reason text,
     created_by uuid,
@@ -51,7 +51,6 @@ CREATE TABLE auto_trade_decisions (
     exchange text NOT NULL,
     side text CHECK (side IN ('buy', 'sell')),
     quantity numeric(38,18) CHECK (quantity > 0),
-    price numeric(38,18) CHECK (price > 0),
     client_order_id text,
     -- What trade said when it did not place the order.
     refusal_code text,
