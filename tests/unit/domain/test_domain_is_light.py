@@ -13,6 +13,7 @@ EVENT_FUNCTION_MODULES = (
     "limits",
     "money",
     "orders",
+    "outcomes",
     "paper",
     "performance",
     "positions",
@@ -20,6 +21,7 @@ EVENT_FUNCTION_MODULES = (
     "quotes",
     "regime",
     "signals",
+    "track_record",
 )
 
 
