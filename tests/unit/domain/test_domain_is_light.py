@@ -4,8 +4,10 @@ import sys
 import pytest
 
 EVENT_FUNCTION_MODULES = (
+    "agents.activist_parameters",
     "agents.definition",
     "agents.registry",
+    "agents.sentiment_parameters",
     "agents.technical_parameters",
     "candles",
     "consensus",
