@@ -10,7 +10,13 @@ import orjson
 from alphapulse.outbound import open_client, retry_after
 from alphapulse.providers.budget import SourceBudget
 from alphapulse.providers.candles.source import Clock
-from alphapulse.providers.errors import AnswerMalformed, SourceBusy, SourceDown, SourceRefuses
+from alphapulse.providers.errors import (
+    AnswerMalformed,
+    ProviderError,
+    SourceBusy,
+    SourceDown,
+    SourceRefuses,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -25,7 +31,8 @@ _CONNECT_TIMEOUT_SECONDS: Final = 4.0
 _MOST_REDIRECTS: Final = 3
 _DEFAULT_PAUSE_SECONDS: Final = 30
 _MOST_PAUSE_SECONDS: Final = 3600
-_TOO_MANY_REQUESTS: Final = 429
+# 418 is what Binance answers to an address that went on after 429s.
+_TOO_MANY_REQUESTS: Final = (418, 429)
 _UNAVAILABLE: Final = 503
 
 
@@ -109,7 +116,7 @@ class SourceClient:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             # Not its text: it may hold the address, and an address may hold what was asked for.
             raise SourceDown(f"{self.name} does not answer ({type(error).__name__})") from None
-        await self._require_success(response)
+        await self._require_success(response, content)
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
@@ -141,22 +148,26 @@ class SourceClient:
                 raise AnswerMalformed(f"{self.name} answered more than {limit} KiB")
         return bytes(content)
 
-    async def _require_success(self, response: "httpx.Response") -> None:
+    async def _require_success(self, response: "httpx.Response", content: bytes) -> None:
         status = response.status_code
         if response.is_success:
             return
         asked = retry_after(response.headers.get("retry-after", ""), now=self._clock())
-        if status == _TOO_MANY_REQUESTS:
+        if status in _TOO_MANY_REQUESTS:
             seconds = max(1, min(_DEFAULT_PAUSE_SECONDS if asked is None else asked, _MOST_PAUSE_SECONDS))
             await self._budget.pause(seconds)
             raise SourceBusy(
                 f"{self.name} takes no more requests for {seconds} s", retry_after_seconds=seconds
             )
         if response.is_client_error:
-            raise SourceRefuses(f"{self.name} refuses with {status}", status=status)
+            raise self._refused(status, content)
         if status == _UNAVAILABLE and asked:
             await self._budget.pause(min(asked, _MOST_PAUSE_SECONDS))
         raise SourceDown(f"{self.name} answered {status}")
+
+    def _refused(self, status: int, content: bytes) -> ProviderError:  # noqa: ARG002 - for those that read it
+        """Return the error of a refusal; a client of a source that explains its refusals reads them."""
+        return SourceRefuses(f"{self.name} refuses with {status}", status=status)
 
     def _open(self) -> "httpx.AsyncClient":
         if self._client is None:

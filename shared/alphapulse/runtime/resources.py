@@ -25,6 +25,7 @@ from alphapulse.tenancy.tokens import Jwks, KeysUnavailable, TokenVerifier
 
 if TYPE_CHECKING:
     from alphapulse.billing.provider import BillingProvider
+    from alphapulse.providers.candles import CandleSource
     from alphapulse.providers.providers import Providers
     from alphapulse.runtime.mail import Mailer
     from alphapulse.tenancy.vault.connection import VaultConnection
@@ -211,6 +212,14 @@ class Resources:
         )
 
     @cached_property
+    def candles(self) -> "CandleSource":
+        """Candles and last prices from where the settings say: files, an exchange, or a simulation."""
+        from alphapulse.runtime.market_source import market_source  # noqa: PLC0415 - see `mailer`
+
+        cache = self.cache if self.settings.redis_url is not None else CacheConnection(None)
+        return market_source(self.settings, cache=cache, clock=self.clock)
+
+    @cached_property
     def providers(self) -> "Providers":
         """On-chain, supply, posts and governance data; shared through the cache Redis if there is one."""
         from alphapulse.providers.providers import Providers  # noqa: PLC0415 - see `mailer`
@@ -250,7 +259,7 @@ class Resources:
             await self._hand_in_calls()
         opened = (
             *("database", "platform", "cache", "keyspace", "publisher"),
-            *("vault", "billing", "exchanges", "providers"),
+            *("vault", "billing", "exchanges", "providers", "candles"),
         )
         for name in opened:
             if name in self.__dict__:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_SYMBOL = re.compile(r"[A-Z0-9]{2,15}-[A-Z0-9]{2,15}")
 _SAFE_ADDRESS = r"https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?"
 
 
@@ -72,6 +73,14 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
     except ValueError as error:
         raise ValueError(f"must be networks such as 10.0.0.0/8, separated by commas, was {text!r}") from error
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    symbols = tuple(part.strip() for part in text.split(","))
+    wrong = [symbol for symbol in symbols if not _SYMBOL.fullmatch(symbol)]
+    if wrong:
+        raise ValueError(f"must be symbols such as BTC-USDT, separated by commas, was {text!r}")
+    return symbols
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +155,11 @@ class Settings:
     snapshot_url: str | None = _setting(_matching(_SAFE_ADDRESS))
     tally_url: str | None = _setting(_matching(_SAFE_ADDRESS))
 
+    # Candles and prices: files if there is a directory, else an exchange's public endpoints or a simulation.
     market_data_dir: Path | None = _setting(Path)
+    market_data_source: str = _setting(_matching(r"binance|coinbase|kraken|simulated"), "simulated")
+    # Of the exchange; none are the ten best known that it has.
+    market_symbols: tuple[str, ...] = _setting(_symbols, ())
     simulation_seed: int = _setting(_number(int, 0, 2**63), 20260101)
     price_max_age_seconds: float = _setting(_number(float, 0.001, 86_400), 30.0)
     paper_half_spread_bps: Decimal = _setting(_number(Decimal, 0, 1000), Decimal(1))

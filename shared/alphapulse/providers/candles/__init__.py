@@ -1,15 +1,18 @@
-"""Candles and last prices, from a directory of files or from a simulation that says so.
+"""Candles and last prices: from an exchange, from a directory of files, or from a simulation that says so.
 
-The implementations are imported only when chosen: the simulation needs numpy, the directory does not.
+The implementations are imported only when chosen: the simulation needs numpy, an exchange an HTTP client.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alphapulse.providers.candles.source import (
     BrokenCandleFile,
     CandleBatch,
     CandleError,
     CandleSource,
+    CandlesUnavailable,
     Clock,
     FileProblem,
     IntervalUnavailable,
@@ -19,48 +22,115 @@ from alphapulse.providers.candles.source import (
     utc_now,
 )
 
+if TYPE_CHECKING:
+    from alphapulse.providers.candles.public_market import PublicMarket
+    from alphapulse.tenancy.cache import CacheConnection
+
 __all__ = [
     "BrokenCandleFile",
     "CandleBatch",
     "CandleError",
     "CandleSource",
+    "CandlesUnavailable",
     "Clock",
+    "Exchange",
     "FileProblem",
     "IntervalUnavailable",
     "Listing",
     "Ticker",
     "UnknownSymbol",
     "candle_source",
+    "public_market",
     "utc_now",
 ]
 
 
-def candle_source(market_data_dir: Path | None, seed: int, *, clock: Clock = utc_now) -> CandleSource:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Whose public endpoints are asked.
+
+    Attributes
+    ----------
+    name : str
+        ``binance``, ``coinbase`` or ``kraken``.
+    symbols : tuple of str
+        The ones to serve; the majors that the exchange has when empty.
+    base_url : str, optional
+        A test system instead of the exchange.
+    cache : CacheConnection
+        Where the platform's budget for the exchange is counted.
+    """
+
+    name: str
+    symbols: tuple[str, ...] = ()
+    base_url: str | None = None
+    cache: "CacheConnection"
+
+
+def candle_source(
+    market_data_dir: Path | None, seed: int, *, clock: Clock = utc_now, exchange: Exchange | None = None
+) -> CandleSource:
     """Choose where candles come from.
 
     Parameters
     ----------
     market_data_dir : Path or None
-        A directory of candle files; none simulates.
+        A directory of candle files; wins where it is given.
     seed : int
         Of the simulation; the same seed always gives the same bars.
     clock : callable
-        Tells the simulation which bars have closed.
+        Tells the simulation and an exchange's adapter which bars have closed.
+    exchange : Exchange, optional
+        Asked when there is no directory; without either, candles are simulated.
 
     Returns
     -------
     CandleSource
-        Its ``name`` is ``directory`` or ``simulated``, and every answer repeats it.
+        Its ``name`` is ``directory``, the exchange's, or ``simulated``, and every answer repeats it.
 
     Raises
     ------
     NotADirectoryError
         When the path is no directory.
+    ValueError
+        When there is no adapter for the exchange.
     """
-    if market_data_dir is None:
-        from alphapulse.providers.candles.simulated import SimulatedCandles  # noqa: PLC0415 - needs numpy
+    if market_data_dir is not None:
+        from alphapulse.providers.candles.directory import DirectoryCandles  # noqa: PLC0415 - only if chosen
 
-        return SimulatedCandles(seed, clock=clock)
-    from alphapulse.providers.candles.directory import DirectoryCandles  # noqa: PLC0415 - only if chosen
+        return DirectoryCandles(market_data_dir)
+    if exchange is not None:
+        return _live(exchange, clock)
+    from alphapulse.providers.candles.simulated import SimulatedCandles  # noqa: PLC0415 - needs numpy
 
-    return DirectoryCandles(market_data_dir)
+    return SimulatedCandles(seed, clock=clock)
+
+
+def public_market(name: str) -> "PublicMarket":
+    """Return what the public endpoints of an exchange look like.
+
+    Raises
+    ------
+    ValueError
+        When there is no adapter for it.
+    """
+    from alphapulse.providers.candles.binance import BinancePublic  # noqa: PLC0415 - only if chosen
+    from alphapulse.providers.candles.coinbase import CoinbasePublic  # noqa: PLC0415 - as above
+    from alphapulse.providers.candles.kraken import KrakenPublic  # noqa: PLC0415 - as above
+
+    for market in (BinancePublic(), CoinbasePublic(), KrakenPublic()):
+        if market.facts.name == name:
+            return market
+    raise ValueError(f"there is no adapter for market data of {name!r}")
+
+
+def _live(exchange: Exchange, clock: Clock) -> CandleSource:
+    from alphapulse.providers.budget import SourceBudget  # noqa: PLC0415 - only if chosen
+    from alphapulse.providers.candles.exchange import ExchangeCandles  # noqa: PLC0415 - as above
+    from alphapulse.providers.candles.exchange_client import ExchangeClient  # noqa: PLC0415 - as above
+
+    market = public_market(exchange.name)
+    budget = SourceBudget(exchange.cache, f"{exchange.name}-market", pace=market.facts.pace)
+    address = exchange.base_url or market.facts.base_url
+    client = ExchangeClient(market, address, budget=budget, clock=clock)
+    return ExchangeCandles(market, client, symbols=exchange.symbols, clock=clock)

@@ -99,6 +99,9 @@ class DirectoryCandles:
         """Return what is wrong with files that are left out, in order of name."""
         return await asyncio.to_thread(self._problems)
 
+    async def close(self) -> None:
+        """Close nothing: nothing is kept open."""
+
     def _instruments(self) -> list[Listing]:
         by_symbol: dict[str, set[Interval]] = {}
         for file, name in self._files().items():

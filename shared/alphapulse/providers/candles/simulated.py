@@ -110,6 +110,9 @@ class SimulatedCandles:
             source=self.name,
         )
 
+    async def close(self) -> None:
+        """Close nothing: nothing is kept open."""
+
     def _batch(self, symbol: str, interval: Interval, end: int, limit: int) -> CandleBatch:
         first = max(end - limit * interval.seconds, FIRST_DAY * DAY_SECONDS)
         candles: tuple[Candle, ...] = ()

@@ -5,7 +5,8 @@ Errors
 CandleError
 +-- UnknownSymbol           the source has no bars of the symbol
 +-- IntervalUnavailable     it has, but none that give the interval
-`-- BrokenCandleFile        it has a file, but the file cannot be read
++-- BrokenCandleFile        it has a file, but the file cannot be read
+`-- CandlesUnavailable      it does not answer at the moment, or not as documented
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Literal, Protocol, TypeAlias
 from alphapulse.domain.candles import Candle, Gap, find_gaps
 from alphapulse.domain.instruments import Instrument, Interval
 
-SourceName: TypeAlias = Literal["directory", "simulated"]
+SourceName: TypeAlias = Literal["directory", "simulated", "binance", "coinbase", "kraken"]
 Clock: TypeAlias = Callable[[], datetime]
 
 
@@ -50,6 +51,20 @@ class BrokenCandleFile(CandleError):
     def __init__(self, problem: "FileProblem") -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+class CandlesUnavailable(CandleError):
+    """The source gives nothing at the moment; it may be asked again.
+
+    Attributes
+    ----------
+    busy : bool
+        It takes no more requests for now, so that whoever has more of them should stop.
+    """
+
+    def __init__(self, reason: str, *, busy: bool = False) -> None:
+        super().__init__(reason)
+        self.busy = busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +140,10 @@ class Ticker:
     symbol : str
         ``BASE-QUOTE``.
     price, bid, ask : Decimal
-        Rounded to the tick; bid and ask are half a spread away.
+        An exchange's own. In a replay and a simulation rounded to the tick, bid and ask half a spread away.
     as_of : datetime
-        When the price holds. A replay of history answers the moment of the question.
+        When the price holds. A replay of history answers the moment of the question, and so does an exchange
+        that does not say when its last price was true.
     bar_open_time : datetime
         Open time of the bar the price is from; in a replay it tells the historical moment.
     source : str
@@ -173,7 +189,7 @@ class CandleSource(Protocol):
 
         Raises
         ------
-        UnknownSymbol, IntervalUnavailable, BrokenCandleFile
+        UnknownSymbol, IntervalUnavailable, BrokenCandleFile, CandlesUnavailable
         ValueError
             When the limit is less than 1.
         """
@@ -184,8 +200,12 @@ class CandleSource(Protocol):
 
         Raises
         ------
-        UnknownSymbol, BrokenCandleFile
+        UnknownSymbol, BrokenCandleFile, CandlesUnavailable
         """
+        ...
+
+    async def close(self) -> None:
+        """Close what was opened."""
         ...
 
 
