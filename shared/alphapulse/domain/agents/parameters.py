@@ -102,6 +102,19 @@ def require_order(parameters: Parameters, *names: str) -> None:
             raise InvalidParameters(f"{lesser} must be less than {greater}, was {low} and {high}")
 
 
+def require_at_most(parameters: Parameters, lesser: str, greater: str) -> None:
+    """Refuse a parameter that is above another.
+
+    Raises
+    ------
+    InvalidParameters
+        Naming both.
+    """
+    low, high = getattr(parameters, lesser), getattr(parameters, greater)
+    if low > high:
+        raise InvalidParameters(f"{lesser} must be at most {greater}, was {low} and {high}")
+
+
 def total_weight(parameters: Parameters) -> float:
     """Return the sum of the parameters called ``weight_...``, by which a score is divided.
 
