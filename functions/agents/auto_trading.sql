@@ -11,7 +11,7 @@ WHERE tenant_id = :tenant_id;
 -- name: has_key$
 SELECT EXISTS (
     SELECT FROM tenant_credentials
-    WHERE tenant_id = :tenant_id AND exchange = :exchange AND status = 'active'
+    WHERE tenant_id = :tenant_id AND exchange = :exchange AND status = 'valid'
 );
 
 -- name: store!

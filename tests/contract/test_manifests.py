@@ -23,6 +23,7 @@ SCHEMAS = ROOT.parent / SCHEMA_DIRECTORY
 SECRET_HOLDERS = {
     "database-platform": {
         "accounts",
+        "agent-schedule",
         "cache-reconcile",
         "consensus",
         "credential-health",
@@ -37,6 +38,7 @@ SECRET_HOLDERS = {
         "provision-vault",
         "provision-verify",
         "retention",
+        "signal-scoring",
     },
     "coingecko": {"signal-value"},
     "smtp": {"accounts", "notify"},

@@ -31,6 +31,10 @@ WRITES = {
 
 
 ABSENT = "0197c9d2-0000-7000-8000-000000000001"
+# One signal, and two.
+ONE = {"symbols": ["AGA-USD"], "agents": ["technical"]}
+TWO = {"symbols": ["AGA-USD", "AGB-USD"], "agents": ["technical"]}
+AGENTS = ["technical", "fundamental", "sentiment", "value", "activist", "buffett"]
 
 
 def cursor_of(text: str) -> str:
@@ -83,7 +87,7 @@ class TestRun:
     async def test_run_is_accepted_stored_and_asked_for(
         self, api: httpx.AsyncClient, broker: Broker, tenant: TenantId
     ) -> None:
-        answer = await api.post("/agents/run", json={"symbols": ["AGA-USD", "AGB-USD", "AGA-USD"]})
+        answer = await api.post("/agents/run", json=TWO | {"symbols": ["AGA-USD", "AGB-USD", "AGA-USD"]})
 
         assert answer.status_code == 202
         accepted = answer.json()
@@ -116,7 +120,7 @@ class TestRun:
     async def test_deadline_is_as_short_as_asked(
         self, api: httpx.AsyncClient, broker: Broker, tenant: TenantId, seconds: int
     ) -> None:
-        body = {"symbols": ["AGA-USD"], "deadline_seconds": seconds}
+        body = ONE | {"deadline_seconds": seconds}
 
         run = (await api.get((await api.post("/agents/run", json=body)).json()["status_url"])).json()
 
@@ -127,7 +131,7 @@ class TestRun:
 
     @pytest.mark.parametrize("seconds", [9, 301, 0, -1, 60.5, "60", True, None])
     async def test_deadline_out_of_bounds_is_refused(self, api: httpx.AsyncClient, seconds: object) -> None:
-        body = {"symbols": ["AGA-USD"], "deadline_seconds": seconds}
+        body = ONE | {"deadline_seconds": seconds}
 
         assert problem(await api.post("/agents/run", json=body)) == (422, "validation_failed")
 
@@ -135,7 +139,7 @@ class TestRun:
         self, functions: Functions, new_tenant: TenantFactory, broker: Broker, app_database: Database
     ) -> None:
         tenants = [await new_tenant() for _ in range(20)]
-        body = {"symbols": ["AGA-USD", "AGB-USD"]}
+        body = TWO
 
         answers = await asyncio.gather(
             *(functions.caller("agents", tenant).post("/agents/run", json=body) for tenant in tenants)
@@ -165,7 +169,7 @@ class TestRun:
     ) -> None:
         broker.up = False
 
-        assert (await api.post("/agents/run", json={"symbols": ["AGA-USD", "AGB-USD"]})).status_code == 202
+        assert (await api.post("/agents/run", json=TWO)).status_code == 202
 
         await functions.settle()
         async with app_database.tenant(tenant) as session:
@@ -175,7 +179,7 @@ class TestRun:
     async def test_same_idempotency_key_starts_one_run(
         self, api: httpx.AsyncClient, broker: Broker, tenant: TenantId, functions: Functions
     ) -> None:
-        body, headers = {"symbols": ["AGA-USD"]}, {"Idempotency-Key": "run-1"}
+        body, headers = ONE, {"Idempotency-Key": "run-1"}
 
         first = await api.post("/agents/run", json=body, headers=headers)
         second = await api.post("/agents/run", json=body, headers=headers)
@@ -195,7 +199,7 @@ class TestRun:
     ) -> None:
         broker.up = False
 
-        assert (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).status_code == 202
+        assert (await api.post("/agents/run", json=ONE)).status_code == 202
         await functions.settle()
 
         async with app_database.tenant(tenant) as session:
@@ -205,7 +209,7 @@ class TestRun:
     async def test_other_tenants_run_is_not_found(
         self, api: httpx.AsyncClient, functions: Functions, other_tenant: TenantId
     ) -> None:
-        accepted = (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()
+        accepted = (await api.post("/agents/run", json=ONE)).json()
         stranger = functions.caller("agents", other_tenant)
 
         assert problem(await stranger.get(accepted["status_url"])) == (404, "run_not_found")
@@ -218,19 +222,41 @@ class TestRun:
         assert answer.json()["symbols"] == ["NIL-USD"]
         assert (await api.get("/agents/runs")).json()["items"] == []
 
-    async def test_agent_without_a_function_is_named(self, api: httpx.AsyncClient) -> None:
-        body = {"symbols": ["AGA-USD"], "agents": ["technical", "buffett", "value"]}
+    async def test_run_that_names_no_agents_asks_those_that_are_enabled(
+        self, api: httpx.AsyncClient, functions: Functions, new_tenant: TenantFactory
+    ) -> None:
+        pro = functions.caller("agents", await new_tenant(tier="pro"))
 
-        answer = await api.post("/agents/run", json=body)
+        asked = []
+        for client in (api, pro):
+            accepted = (await client.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()
+            run = (await client.get(accepted["status_url"])).json()
+            asked.append([task["agent"] for task in run["agents"]])
 
-        assert problem(answer) == (422, "agent_unavailable")
-        assert answer.json()["agents"] == ["buffett", "value"]
+        assert asked == [AGENTS[:3], AGENTS]
+
+    async def test_more_agents_than_the_tier_includes_are_not_asked(
+        self, functions: Functions, new_tenant: TenantFactory
+    ) -> None:
+        tenant = await new_tenant(tier="pro")
+        body = {"symbols": ["AGA-USD"], "agents": AGENTS}
+        pro = functions.caller("agents", tenant)
+        assert (await pro.post("/agents/run", json=body)).status_code == 202
+        change = {"agents": [{"agent": agent, "enabled": True} for agent in AGENTS]}
+        assert (await pro.post("/agents/config", json=change)).status_code == 200
+        await set_tier(functions, tenant, "starter")
+
+        answer = await functions.caller("agents", tenant).post("/agents/run", json=body)
+
+        assert problem(answer) == (402, "quota_exceeded")
 
     async def test_disabled_agent_is_not_asked(self, api: httpx.AsyncClient) -> None:
         change = {"agents": [{"agent": "technical", "enabled": False}]}
         assert (await api.post("/agents/config", json=change)).status_code == 200
 
-        named = await api.post("/agents/run", json={"symbols": ["AGA-USD"], "agents": ["technical"]})
+        named = await api.post("/agents/run", json=ONE)
+        others = [{"agent": agent, "enabled": False} for agent in AGENTS[1:3]]
+        await api.post("/agents/config", json={"agents": others})
         unnamed = await api.post("/agents/run", json={"symbols": ["AGA-USD"]})
 
         assert problem(named) == problem(unnamed) == (422, "agent_disabled")
@@ -258,16 +284,16 @@ class TestRun:
     ) -> None:
         change = {"agents": [{"agent": "technical", "parameters": {"interval": "4h"}}]}
         await api.post("/agents/config", json=change)
-        await api.post("/agents/run", json={"symbols": ["AGA-USD"]})
+        await api.post("/agents/run", json=ONE)
         await broker.wait_for("signal.requested", tenant_id=tenant)
-        await api.post("/agents/run", json={"symbols": ["AGA-USD"], "interval": "5m"})
+        await api.post("/agents/run", json=ONE | {"interval": "5m"})
 
         asked = await broker.wait_for("signal.requested", count=2, tenant_id=tenant)
 
         assert [event.data["interval"] for event in asked] == ["4h", "5m"]
 
     async def test_run_past_its_deadline_shows_as_failed(self, api: httpx.AsyncClient, clock: Clock) -> None:
-        accepted = (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()
+        accepted = (await api.post("/agents/run", json=ONE)).json()
         clock.advance(minutes=5)
 
         run = (await api.get(accepted["status_url"])).json()
@@ -279,7 +305,7 @@ class TestRun:
     async def test_run_whose_agents_all_spoke_in_time_never_shows_as_failed(
         self, api: httpx.AsyncClient, clock: Clock, app_database: Database, tenant: TenantId
     ) -> None:
-        accepted = (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()
+        accepted = (await api.post("/agents/run", json=ONE)).json()
         async with app_database.tenant(tenant) as session:
             await session.execute(
                 "UPDATE agent_run_tasks SET status = 'done' WHERE tenant_id = $1", tenant.value
@@ -291,7 +317,7 @@ class TestRun:
 
     async def test_runs_are_paged_newest_first(self, api: httpx.AsyncClient) -> None:
         started = [
-            (await api.post("/agents/run", json={"symbols": ["AGA-USD"]})).json()["run_id"] for _ in range(5)
+            (await api.post("/agents/run", json=ONE)).json()["run_id"] for _ in range(5)
         ]
 
         found, cursor = [], None
@@ -332,7 +358,6 @@ class TestConfig:
         by_agent = {own["agent"]: own for own in config["agents"]}
         assert list(by_agent) == ["technical", "fundamental", "sentiment", "value", "activist", "buffett"]
         assert [own["enabled"] for own in config["agents"]] == [True, True, True, False, False, False]
-        assert [own["available"] for own in config["agents"]] == [True, False, False, False, False, False]
         assert [own["weight"] for own in config["agents"]] == [0.3, 0.3, 0.2, 0.1, 0.05, 0.05]
         technical = by_agent["technical"]
         assert (technical["version"], technical["updated_at"]) == (0, None)
@@ -340,9 +365,11 @@ class TestConfig:
         assert technical["parameters"]["rsi_period"] == 14
         assert technical["bounds"]["rsi_period"] == {
             "meaning": "bars of the RSI",
+            "unit": "bars",
             "default": 14,
             "least": 2,
             "most": 100,
+            "whole": True,
             "choices": None,
         }
 
@@ -385,12 +412,68 @@ class TestConfig:
         assert problem(answer) == (422, "invalid_parameters")
         assert answer.json()["detail"] == message
 
-    async def test_parameters_of_an_agent_without_a_function_are_refused(
+    @pytest.mark.parametrize("agent", AGENTS)
+    async def test_each_parameter_of_each_agent_has_meaning_bounds_and_default(
+        self, api: httpx.AsyncClient, agent: str
+    ) -> None:
+        [own] = [one for one in (await api.get("/agents/config")).json()["agents"] if one["agent"] == agent]
+
+        assert set(own["parameters"]) == set(own["bounds"]) != set()
+        assert ("interval" in own["bounds"]) == (agent == "technical")
+        for name, bound in own["bounds"].items():
+            assert bound["meaning"]
+            assert bound["default"] == own["parameters"][name]
+            if name != "interval":
+                assert bound["least"] <= bound["default"] <= bound["most"]
+                assert bound["whole"] is isinstance(bound["default"], int)
+        assert any(name.startswith("horizon_") for name in own["bounds"])
+
+    @pytest.mark.parametrize("agent", AGENTS)
+    async def test_each_bound_of_each_agent_is_kept(self, api: httpx.AsyncClient, agent: str) -> None:
+        [own] = [one for one in (await api.get("/agents/config")).json()["agents"] if one["agent"] == agent]
+
+        for name, bound in own["bounds"].items():
+            if name == "interval":
+                continue
+            for beyond in (bound["least"] - 1, bound["most"] + 1):
+                body = {"agents": [{"agent": agent, "parameters": {name: beyond}}]}
+                answer = await api.post("/agents/config", json=body)
+                assert problem(answer) == (422, "invalid_parameters")
+                assert answer.json()["detail"].startswith(f"{name} must be ")
+
+    async def test_length_of_bars_is_no_setting_of_an_agent_that_reads_none(
         self, api: httpx.AsyncClient
     ) -> None:
-        body = {"agents": [{"agent": "value", "parameters": {}}]}
+        body = {"agents": [{"agent": "value", "parameters": {"interval": "1h"}}]}
 
-        assert problem(await api.post("/agents/config", json=body)) == (422, "agent_unavailable")
+        answer = await api.post("/agents/config", json=body)
+
+        assert problem(answer) == (422, "invalid_parameters")
+        assert answer.json()["detail"] == "unknown parameters: interval"
+
+    async def test_each_change_is_in_the_audit_log_with_what_was_before(
+        self, api: httpx.AsyncClient, app_database: Database, tenant: TenantId
+    ) -> None:
+        for change in ({"weight": "0.6"}, {"parameters": {"horizon_days": 3}, "enabled": False}):
+            body = {"agents": [{"agent": "sentiment", **change}, {"agent": "technical", "enabled": True}]}
+            assert (await api.post("/agents/config", json=body)).status_code == 200
+
+        async with app_database.tenant(tenant) as session:
+            rows = await session.fetch(
+                "SELECT * FROM audit_log WHERE tenant_id = $1 AND action = 'agents.config_changed' ORDER BY seq",
+                tenant.value,
+            )
+        assert [(row["resource_id"], row["details"]["version"]) for row in rows] == [
+            ("sentiment", 1),
+            ("sentiment", 2),
+        ]
+        assert rows[0]["actor_type"] == "user"
+        assert rows[1]["details"]["before"] == {"enabled": True, "weight": "0.600000", "parameters": {}}
+        assert rows[1]["details"]["after"] == {
+            "enabled": False,
+            "weight": "0.600000",
+            "parameters": {"horizon_days": 3},
+        }
 
     async def test_weights_without_a_possible_quorum_are_refused_together(
         self, api: httpx.AsyncClient
@@ -558,17 +641,16 @@ class TestSignals:
         )
         assert items[0]["contributions"][0]["agent"] == "technical"
 
-    async def test_status_tells_when_each_available_agent_spoke_last(self, api: httpx.AsyncClient) -> None:
+    async def test_status_tells_when_each_agent_spoke_last(self, api: httpx.AsyncClient) -> None:
         by_agent = {own["agent"]: own for own in (await api.get("/agents/status")).json()["agents"]}
 
         assert by_agent["technical"] == {
             "agent": "technical",
-            "available": True,
             "enabled": True,
             "version": "1.0.0",
             "last_signal_at": "2026-01-01T00:04:00Z",
             "last_symbol": "AGB-USD",
             "last_abstained": False,
         }
-        assert by_agent["buffett"]["available"] is False
+        assert by_agent["buffett"]["enabled"] is False
         assert by_agent["buffett"]["last_signal_at"] is None
