@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from alphapulse.runtime.work import TenantWork
-from alphapulse.tenancy.principal import Tier
-from functions.agents.catalogue import AVAILABLE, AgentName
-from functions.agents.configuration import AgentSettings, settings_in_force
-from functions.agents.pages import Page
+from alphapulse.runtime.http import Work, tenant_router
+from functions.agents.catalogue import CATALOGUE, AgentName
+from functions.agents.pages import Cursor, Limit, OfSymbol, Page
 from functions.agents.schemas import (
     AgentStatusView,
     ConsensusPage,
@@ -15,31 +13,45 @@ from functions.agents.schemas import (
     SignalView,
     StatusView,
 )
+from functions.agents.settings import AgentSettings, settings_in_force
 from functions.agents.statements import sql
 
+router = tenant_router()
 
-async def signal_page(
-    work: TenantWork, page: Page, *, symbol: str | None, agent: AgentName | None
+
+@router.get("/agents/signals")
+async def signals(
+    work: Work,
+    symbol: OfSymbol = None,
+    agent: AgentName | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Signals:
-    """Return signals and abstentions, newest first."""
+    """List signals and abstentions, newest first."""
+    page = Page.of(limit, cursor)
     found = sql.signals(
         work.session, tenant_id=work.tenant_id.value, symbol=symbol, agent=agent, **page.arguments
     )
-    rows, cursor = page.cut([row async for row in found])
-    return Signals(items=[_signal(row) for row in rows], next_cursor=cursor)
+    rows, next_cursor = page.cut([row async for row in found])
+    return Signals(items=[_signal(row) for row in rows], next_cursor=next_cursor)
 
 
-async def consensus_page(work: TenantWork, page: Page, *, symbol: str | None) -> ConsensusPage:
-    """Return consensus signals, newest first."""
+@router.get("/agents/consensus")
+async def consensus(
+    work: Work, symbol: OfSymbol = None, limit: Limit = 50, cursor: Cursor = None
+) -> ConsensusPage:
+    """List consensus signals, newest first."""
+    page = Page.of(limit, cursor)
     found = sql.consensus(work.session, tenant_id=work.tenant_id.value, symbol=symbol, **page.arguments)
-    rows, cursor = page.cut([row async for row in found])
-    return ConsensusPage(items=[_consensus(row) for row in rows], next_cursor=cursor)
+    rows, next_cursor = page.cut([row async for row in found])
+    return ConsensusPage(items=[_consensus(row) for row in rows], next_cursor=next_cursor)
 
 
-async def status(work: TenantWork, tier: Tier) -> StatusView:
-    """Return whether each agent can be asked, and when it spoke last."""
-    settings = await settings_in_force(work, tier)
-    found = sql.last_signals(work.session, tenant_id=work.tenant_id.value, agents=sorted(AVAILABLE))
+@router.get("/agents/status")
+async def status(work: Work) -> StatusView:
+    """Return which agents a run asks unless told, and when each spoke last."""
+    settings = await settings_in_force(work, work.principal.tier)
+    found = sql.last_signals(work.session, tenant_id=work.tenant_id.value, agents=list(CATALOGUE))
     last = {row["agent"]: row async for row in found}
     return StatusView(agents=[_status(own, last.get(agent)) for agent, own in settings.items()])
 
@@ -59,6 +71,9 @@ def _signal(row: Any) -> SignalView:
         inputs=row["inputs"],
         abstained=abstained,
         agent_version=row["agent_version"],
+        config_version=row["config_version"],
+        evidence_digest=row["evidence_digest"] and row["evidence_digest"].hex(),
+        horizon_at=row["horizon_at"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
     )
@@ -81,7 +96,6 @@ def _consensus(row: Any) -> ConsensusView:
 def _status(settings: AgentSettings, last: Any) -> AgentStatusView:
     return AgentStatusView(
         agent=settings.agent,
-        available=settings.agent in AVAILABLE,
         enabled=settings.enabled,
         version=last["agent_version"] if last else None,
         last_signal_at=last["created_at"] if last else None,

@@ -6,9 +6,16 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+from fastapi import Query
+
+from alphapulse.domain.instruments import SYMBOL_PATTERN
 from alphapulse.runtime.errors import Invalid
+
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str | None, Query(max_length=200)]
+OfSymbol = Annotated[str | None, Query(pattern=SYMBOL_PATTERN)]
 
 
 class InvalidCursor(Invalid):

@@ -36,7 +36,7 @@ ORDER BY run_id;
 
 -- name: signals
 SELECT id, run_id, agent, symbol, interval, abstained, abstain_reason, signal, score, confidence, reasons,
-    inputs, agent_version, created_at, expires_at
+    inputs, agent_version, config_version, evidence_digest, horizon_at, created_at, expires_at
 FROM agent_signals
 WHERE tenant_id = :tenant_id
     AND (CAST(:symbol AS text) IS NULL OR symbol = :symbol)

@@ -9,17 +9,15 @@ from typing import Any, Final
 from alphapulse.agents.runs import RunPlan, start
 from alphapulse.market.instruments import unknown_symbols
 from alphapulse.runtime.errors import Invalid, NotFound
+from alphapulse.runtime.http import Work, tenant_router
 from alphapulse.runtime.work import TenantWork
-from functions.agents.catalogue import CATALOGUE, AgentName, require_available, require_within_tier
-from functions.agents.configuration import (
-    AgentSettings,
-    default_interval,
-    enabled_agents,
-    settings_in_force,
-)
-from functions.agents.pages import Page
+from functions.agents.catalogue import CATALOGUE, AgentName, require_within_tier
+from functions.agents.pages import Cursor, Limit, Page
 from functions.agents.schemas import RunAccepted, RunRequest, Runs, RunView, TaskView
+from functions.agents.settings import AgentSettings, default_interval, enabled_agents, settings_in_force
 from functions.agents.statements import sql
+
+router = tenant_router()
 
 _TOO_LATE: Final = "no answer before the deadline"
 _UNFINISHED: Final = frozenset({"waiting", "running"})
@@ -49,12 +47,37 @@ class RunNotFound(NotFound):
     title = "Run not found"
 
 
+@router.post("/agents/run", status_code=202)
+async def run(body: RunRequest, work: Work) -> RunAccepted:
+    """Ask agents for signals on up to 20 symbols."""
+    return await start_run(work, body)
+
+
+@router.get("/agents/runs")
+async def list_runs(work: Work, limit: Limit = 50, cursor: Cursor = None) -> Runs:
+    """List runs, newest first."""
+    page = Page.of(limit, cursor)
+    found = [row async for row in sql.runs(work.session, tenant_id=work.tenant_id.value, **page.arguments)]
+    rows, next_cursor = page.cut(found)
+    return Runs(items=await _views(work, rows), next_cursor=next_cursor)
+
+
+@router.get("/agents/runs/{run_id}")
+async def get_run(run_id: uuid.UUID, work: Work) -> RunView:
+    """Return how far a run is: each agent and symbol, with times."""
+    row = await sql.run(work.session, tenant_id=work.tenant_id.value, run_id=run_id)
+    if row is None:
+        raise RunNotFound(f"there is no run {run_id}")
+    [found] = await _views(work, [row])
+    return found
+
+
 async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
     """Store a run with its tasks, and ask each agent about each symbol through the outbox.
 
     Raises
     ------
-    AgentUnavailable, TooManyAgents, AgentDisabled
+    TooManyAgents, AgentDisabled
         An agent cannot be asked.
     UnknownSymbols
         There are no such instruments.
@@ -62,7 +85,6 @@ async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
     tier = work.principal.tier
     settings = await settings_in_force(work, tier)
     if request.agents is not None:
-        require_available(request.agents)
         _require_enabled(request.agents, settings)
     agents = request.agents or enabled_agents(settings)
     if not agents:
@@ -81,28 +103,6 @@ async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
         ),
     )
     return RunAccepted(run_id=run_id, status_url=f"/agents/runs/{run_id}")
-
-
-async def run_view(work: TenantWork, run_id: uuid.UUID) -> RunView:
-    """Return a run.
-
-    Raises
-    ------
-    RunNotFound
-        It is unknown or another tenant's.
-    """
-    row = await sql.run(work.session, tenant_id=work.tenant_id.value, run_id=run_id)
-    if row is None:
-        raise RunNotFound(f"there is no run {run_id}")
-    [run] = await _views(work, [row])
-    return run
-
-
-async def run_page(work: TenantWork, page: Page) -> Runs:
-    """Return runs, newest first."""
-    found = [row async for row in sql.runs(work.session, tenant_id=work.tenant_id.value, **page.arguments)]
-    rows, cursor = page.cut(found)
-    return Runs(items=await _views(work, rows), next_cursor=cursor)
 
 
 def _require_enabled(agents: Sequence[AgentName], settings: dict[AgentName, AgentSettings]) -> None:

@@ -100,7 +100,11 @@ class SignalInputView(BaseModel):
 
 
 class SignalView(BaseModel):
-    """An agent's signal; one that abstained has no score and no confidence."""
+    """An agent's signal; one that abstained has no score and no confidence.
+
+    `config_version` is that of the tenant's settings, 0 for the product's own. `evidence_digest` names, in
+    hexadecimal, what the agent read. `horizon_at` is when the signal can be judged; null for an abstention.
+    """
 
     id: uuid.UUID
     run_id: uuid.UUID
@@ -114,6 +118,9 @@ class SignalView(BaseModel):
     inputs: list[SignalInputView]
     abstained: bool
     agent_version: str
+    config_version: int | None
+    evidence_digest: str | None
+    horizon_at: dt.datetime | None
     created_at: dt.datetime
     expires_at: dt.datetime
 
@@ -147,12 +154,14 @@ class ConsensusPage(BaseModel):
 
 
 class ParameterView(BaseModel):
-    """What one parameter may be."""
+    """What one parameter means and may be; `whole` when only whole numbers are taken."""
 
     meaning: str
-    default: float | int | str | None
+    unit: str | None
+    default: int | float | str
     least: float | None = None
     most: float | None = None
+    whole: bool | None = None
     choices: list[str] | None = None
 
 
@@ -160,7 +169,6 @@ class AgentConfigView(BaseModel):
     """Settings in force; version 0 is the product's own."""
 
     agent: AgentName
-    available: bool
     enabled: bool
     weight: float
     parameters: dict[str, Any]
@@ -177,10 +185,9 @@ class ConfigView(BaseModel):
 
 
 class AgentStatusView(BaseModel):
-    """Whether an agent can be asked, and when it spoke last; `version` is that of its last signal."""
+    """Whether a run that names no agents asks it, and when it spoke last with which `version`."""
 
     agent: AgentName
-    available: bool
     enabled: bool
     version: str | None
     last_signal_at: dt.datetime | None

@@ -236,17 +236,17 @@ class TestRun:
         assert asked == [AGENTS[:3], AGENTS]
 
     async def test_more_agents_than_the_tier_includes_are_not_asked(
-        self, functions: Functions, new_tenant: TenantFactory
+        self, api: httpx.AsyncClient, app_database: Database, tenant: TenantId
     ) -> None:
-        tenant = await new_tenant(tier="pro")
-        body = {"symbols": ["AGA-USD"], "agents": AGENTS}
-        pro = functions.caller("agents", tenant)
-        assert (await pro.post("/agents/run", json=body)).status_code == 202
-        change = {"agents": [{"agent": agent, "enabled": True} for agent in AGENTS]}
-        assert (await pro.post("/agents/config", json=change)).status_code == 200
-        await set_tier(functions, tenant, "starter")
+        # As after a change to a smaller tier.
+        async with app_database.tenant(tenant) as session:
+            await session.execute(
+                "INSERT INTO agent_configs (tenant_id, id, agent, version) VALUES ($1, $2, 'value', 1)",
+                tenant.value,
+                uuid7(),
+            )
 
-        answer = await functions.caller("agents", tenant).post("/agents/run", json=body)
+        answer = await api.post("/agents/run", json={"symbols": ["AGA-USD"]})
 
         assert problem(answer) == (402, "quota_exceeded")
 
@@ -316,9 +316,7 @@ class TestRun:
         assert (await api.get(accepted["status_url"])).json()["status"] == "running"
 
     async def test_runs_are_paged_newest_first(self, api: httpx.AsyncClient) -> None:
-        started = [
-            (await api.post("/agents/run", json=ONE)).json()["run_id"] for _ in range(5)
-        ]
+        started = [(await api.post("/agents/run", json=ONE)).json()["run_id"] for _ in range(5)]
 
         found, cursor = [], None
         for _ in range(3):
@@ -460,7 +458,8 @@ class TestConfig:
 
         async with app_database.tenant(tenant) as session:
             rows = await session.fetch(
-                "SELECT * FROM audit_log WHERE tenant_id = $1 AND action = 'agents.config_changed' ORDER BY seq",
+                "SELECT * FROM audit_log WHERE tenant_id = $1 AND action = 'agents.config_changed'"
+                " ORDER BY sequence",
                 tenant.value,
             )
         assert [(row["resource_id"], row["details"]["version"]) for row in rows] == [
