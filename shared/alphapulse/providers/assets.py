@@ -19,6 +19,8 @@ class AssetIds:
         Asset of the Coin Metrics API.
     coingecko : str or None
         Coin of the CoinGecko API.
+    ethereum_contract : str or None
+        Of the token, if it is one of Ethereum.
     blockchain_com : bool
         Whether blockchain.com's charts are about it; they are about Bitcoin.
     subreddits : tuple of str
@@ -35,6 +37,7 @@ class AssetIds:
 
     coin_metrics: str | None = None
     coingecko: str | None = None
+    ethereum_contract: str | None = None
     blockchain_com: bool = False
     subreddits: tuple[str, ...] = ()
     x_query: str | None = None
@@ -47,6 +50,7 @@ ASSETS: Final[Mapping[str, AssetIds]] = {
     "AAVE": AssetIds(
         coin_metrics="aave",
         coingecko="aave",
+        ethereum_contract="0x7Fc66500c84A76Ad7e9c93437bFc5Ac33E2DDaE9",
         subreddits=("Aave_Official",),
         x_query="($AAVE OR #Aave)",
         snapshot_space="aavedao.eth",
@@ -95,6 +99,7 @@ ASSETS: Final[Mapping[str, AssetIds]] = {
     "COMP": AssetIds(
         coin_metrics="comp",
         coingecko="compound-governance-token",
+        ethereum_contract="0xc00e94Cb662C3520282E6f5717214004A7f26888",
         subreddits=("Compound",),
         x_query="($COMP OR #CompoundFinance)",
         snapshot_space="comp-vote.eth",
@@ -103,6 +108,7 @@ ASSETS: Final[Mapping[str, AssetIds]] = {
     "CRV": AssetIds(
         coin_metrics="crv",
         coingecko="curve-dao-token",
+        ethereum_contract="0xD533a949740bb3306d119CC777fa900bA034cd52",
         subreddits=("CurveFinance",),
         x_query="($CRV OR #CurveFinance)",
         snapshot_space="curve.eth",
@@ -121,6 +127,7 @@ ASSETS: Final[Mapping[str, AssetIds]] = {
     ),
     "ENS": AssetIds(
         coingecko="ethereum-name-service",
+        ethereum_contract="0xC18360217D8F7Ab5e7c516566761Ea12Ce7F9D72",
         subreddits=("ENS_Domains",),
         x_query="($ENS OR #ENSDomains)",
         snapshot_space="ens.eth",
@@ -141,18 +148,27 @@ ASSETS: Final[Mapping[str, AssetIds]] = {
     "LDO": AssetIds(
         coin_metrics="ldo",
         coingecko="lido-dao",
+        ethereum_contract="0x5A98FcBEA516Cf06857215779Fd812CA3beF1B32",
         subreddits=("LidoFinance",),
         x_query="($LDO OR #LidoDAO)",
         snapshot_space="lido-snapshot.eth",
     ),
     "LINK": AssetIds(
-        coin_metrics="link", coingecko="chainlink", subreddits=("Chainlink",), x_query="($LINK OR #Chainlink)"
+        coin_metrics="link",
+        coingecko="chainlink",
+        ethereum_contract="0x514910771AF9Ca656af840dff83E8264EcF986CA",
+        subreddits=("Chainlink",),
+        x_query="($LINK OR #Chainlink)",
     ),
     "LTC": AssetIds(
         coin_metrics="ltc", coingecko="litecoin", subreddits=("litecoin",), x_query="($LTC OR #Litecoin)"
     ),
     "MKR": AssetIds(
-        coin_metrics="mkr", coingecko="maker", subreddits=("MakerDAO",), x_query="($MKR OR #MakerDAO)"
+        coin_metrics="mkr",
+        coingecko="maker",
+        ethereum_contract="0x9f8F72aA9304c8B593d555F12eF6589cC3A579A2",
+        subreddits=("MakerDAO",),
+        x_query="($MKR OR #MakerDAO)",
     ),
     "OP": AssetIds(
         coingecko="optimism",
@@ -166,6 +182,7 @@ ASSETS: Final[Mapping[str, AssetIds]] = {
     "UNI": AssetIds(
         coin_metrics="uni",
         coingecko="uniswap",
+        ethereum_contract="0x1f9840a85d5aF5bf1D1762F925BDADdC4201F984",
         subreddits=("UniSwap",),
         x_query="($UNI OR #Uniswap)",
         snapshot_space="uniswapgovernance.eth",

@@ -11,7 +11,7 @@ from alphapulse.tenancy.pacing import Pace, Pacing, Turn
 __all__ = ["Pace", "SourceBudget"]
 
 #: A request whose turn would come later than this is not sent.
-PATIENCE_SECONDS: Final = 8.0
+PATIENCE_SECONDS: Final = 12.0
 
 
 class SourceBudget:

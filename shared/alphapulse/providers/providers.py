@@ -2,18 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from alphapulse.domain.agents.evidence import DailySeries, Dataset, Governance, PostSample
 from alphapulse.domain.signals import SignalInput
 from alphapulse.providers.candles.source import Clock
 from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec
 from alphapulse.providers.errors import AssetUnknown, NotConfigured, ProviderError
-from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads
-from alphapulse.providers.source import ProviderOptions, Source, SourceContext, SourceKind
+from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads, TableCodec
+from alphapulse.providers.source import AnySource, BatchSource, ProviderOptions, SourceContext, SourceKind
 from alphapulse.tenancy.cache import CacheConnection
 
 Value = TypeVar("Value")
@@ -26,6 +26,10 @@ FRESH_SECONDS: Final[Mapping[Dataset, float]] = {
     Dataset.GOVERNANCE: 900.0,
 }
 
+# Holders change slowly, and the service allows a hundred requests an hour.
+_FRESH_SECONDS_OF_SOURCE: Final[Mapping[str, float]] = {"ethplorer": 6 * 3600.0}
+# What a source that answers about all assets at once is read under.
+_ALL: Final = "all"
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,15}", re.ASCII)
 
 
@@ -34,7 +38,7 @@ class _Wiring(Generic[Value]):
     """How one dataset is obtained: its sources, and how what several of them gave becomes one."""
 
     dataset: Dataset
-    sources: Sequence[Source[Value]]
+    sources: Sequence[AnySource[Value]]
     merge: Callable[[Sequence[Value], Mapping[str, str]], Value]
     codec: Codec[Value]
 
@@ -157,21 +161,35 @@ class Providers:
             missing.update({f"{wiring.dataset}.{name}": reason for name, reason in reasons.items()})
         return wiring.merge(parts, reasons)
 
-    async def _read(self, wiring: _Wiring[Value], source: Source[Value], asset: str) -> Value:
-        if self._live:
-            return await self._reads.read(
-                ReadKey(source.name, wiring.dataset.value, asset),
-                lambda: source.fetch(asset),
-                codec=wiring.codec,
-                fresh_seconds=FRESH_SECONDS[wiring.dataset],
+    async def _read(self, wiring: _Wiring[Value], source: AnySource[Value], asset: str) -> Value:
+        if isinstance(source, BatchSource):
+            table = await self._share(
+                wiring.dataset, source, _ALL, source.fetch_all, TableCodec(wiring.codec)
             )
+            if asset not in table:
+                raise AssetUnknown(f"{source.name} has nothing about {asset}")
+            return table[asset]
+        return await self._share(wiring.dataset, source, asset, lambda: source.fetch(asset), wiring.codec)
+
+    async def _share(
+        self,
+        dataset: Dataset,
+        source: AnySource[Any],
+        asset: str,
+        load: Callable[[], Awaitable[Value]],
+        codec: Codec[Value],
+    ) -> Value:
+        if self._live:
+            key = ReadKey(source.name, dataset.value, asset)
+            fresh_seconds = _FRESH_SECONDS_OF_SOURCE.get(source.name, FRESH_SECONDS[dataset])
+            return await self._reads.read(key, load, codec=codec, fresh_seconds=fresh_seconds)
         # Files and the simulation are at hand, and a changed file holds at once.
         try:
-            value = await source.fetch(asset)
+            value = await load()
         except ProviderError as error:
-            self._observer.fetched(source.name, wiring.dataset.value, error.outcome)
+            self._observer.fetched(source.name, dataset.value, error.outcome)
             raise
-        self._observer.fetched(source.name, wiring.dataset.value, "ok")
+        self._observer.fetched(source.name, dataset.value, "ok")
         return value
 
 

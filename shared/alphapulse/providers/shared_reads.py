@@ -8,7 +8,7 @@ freshness is gone: none is passed off as present. While Redis is away, the same 
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -59,6 +59,27 @@ class Codec(Protocol[Value]):
         LookupError, TypeError, ValueError
             It is none.
         """
+
+
+class TableCodec(Generic[Value]):
+    """Values by asset, each as another codec has it.
+
+    Parameters
+    ----------
+    codec
+        Of one value.
+    """
+
+    def __init__(self, codec: Codec[Value]) -> None:
+        self._codec = codec
+
+    def encode(self, value: Mapping[str, Value]) -> Any:
+        """Return a JSON document."""
+        return {asset: self._codec.encode(one) for asset, one in value.items()}
+
+    def decode(self, document: Any) -> Mapping[str, Value]:
+        """Return the values of a document; raises LookupError, TypeError, ValueError or AttributeError."""
+        return {asset: self._codec.decode(one) for asset, one in document.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from alphapulse.providers.budget import Pace, SourceBudget
 from alphapulse.providers.candles.source import Clock
@@ -48,6 +48,25 @@ class Source(Protocol[Data_co]):
         alphapulse.providers.errors.ProviderError
             There is nothing, for the reason in its text.
         """
+
+
+@runtime_checkable
+class BatchSource(Protocol[Data_co]):
+    """A source that answers about all its assets at once, for one request."""
+
+    @property
+    def name(self) -> str:
+        """Name, as of any source."""
+
+    def covers(self, asset: str) -> bool:
+        """Tell, without asking anybody, whether it may have data of a base asset."""
+
+    async def fetch_all(self) -> Mapping[str, Data_co]:
+        """Return what there is about each asset; raises as :meth:`Source.fetch`."""
+
+
+#: Either kind.
+AnySource: TypeAlias = Source[Data_co] | BatchSource[Data_co]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,16 @@ from typing import Final
 from alphapulse.providers.source import ProviderOptions, SourceKind
 from alphapulse.runtime.settings import Settings
 
-_ADDRESSES: Final = ("coin_metrics", "blockchain_com", "coingecko", "reddit", "x", "snapshot", "tally")
+_ADDRESSES: Final = (
+    "coin_metrics",
+    "blockchain_com",
+    "coingecko",
+    "ethplorer",
+    "reddit",
+    "x",
+    "snapshot",
+    "tally",
+)
 
 
 def provider_options(settings: Settings) -> ProviderOptions:
@@ -19,6 +28,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
     addresses = {name: getattr(settings, f"{name}_url") for name in _ADDRESSES}
     keys = {
         "coingecko": settings.coingecko_api_key,
+        "ethplorer": settings.ethplorer_api_key,
         "x": settings.x_bearer_token,
         "tally": settings.tally_api_key,
     }

@@ -134,6 +134,15 @@ class Simulation:
         )
         return Bars(opens[wanted], *(column[wanted] for column in columns))
 
+    def closes(self, base: str, days: IntArray) -> FloatArray:
+        """Return the last prices of days (since 1970) in US dollars, before they are rounded to a tick."""
+        midnights = self._midnights(base, int(days[-1]) + 1)
+        return np.exp(midnights[days + 1 - FIRST_DAY])
+
+    def shocks(self, name: str, days: IntArray) -> FloatArray:
+        """Return a random number per day (since 1970), of mean 0 and variance 1, others for each name."""
+        return _bell(self._day_hashes(name, days))
+
     def _chunk(self, base: str, interval: Interval, days: IntArray, tick: float, lot: float) -> IntArray:
         asset = ASSETS[base]
         bits = self._hashes(base, days)
