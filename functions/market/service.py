@@ -2,25 +2,18 @@
 
 import datetime as dt
 from decimal import Decimal
-from functools import cached_property
 
 import structlog
 
 from alphapulse.domain.candles import Candle, Gap
-from alphapulse.domain.instruments import Interval, default_instrument
+from alphapulse.domain.instruments import Instrument, Interval
 from alphapulse.domain.money import decimal_text
 from alphapulse.domain.orders import Side
 from alphapulse.domain.paper import PaperTerms, touch_price
 from alphapulse.market.instruments import ListedInstrument, instruments, unknown_symbols
 from alphapulse.market.series import PAPER, Series, cached_series, read_series
 from alphapulse.market.tickers import quote, read_ticker
-from alphapulse.providers.candles import (
-    BrokenCandleFile,
-    CandleSource,
-    Ticker,
-    UnknownSymbol,
-    candle_source,
-)
+from alphapulse.providers.candles import CandleError, Ticker, UnknownSymbol
 from alphapulse.runtime.errors import DependencyDown, NotFound
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope, TenantWork
@@ -43,8 +36,8 @@ class Market:
     """What the routes answer from: the source of prices, the shared cache, PostgreSQL."""
 
     def __init__(self, resources: Resources) -> None:
+        self._resources = resources
         self._settings = resources.settings
-        self._clock = resources.clock
 
     async def ticker(self, scope: Scope, symbol: str) -> TickerView:
         """Return the last price.
@@ -58,35 +51,31 @@ class Market:
         """
         now = scope.now
         try:
-            ticker = await read_ticker(self._source, scope.market_cache, symbol, now=now)
+            # Made with the first ticker: what a source needs is no business of a cold start.
+            source = self._resources.candles
+            ticker = await read_ticker(source, scope.market_cache, symbol, now=now)
+            instrument = await source.instrument(symbol)
         except UnknownSymbol as error:
             raise Unlisted(symbol) from error
-        except (BrokenCandleFile, OSError) as error:
+        except (CandleError, OSError) as error:
             logger.warning("market_data_unreadable", symbol=symbol, error=str(error))
             raise DependencyDown(f"the market data of {symbol} cannot be read") from error
         return TickerView(
             symbol=symbol,
             exchange=PAPER,
             price=decimal_text(ticker.price),
-            bid=decimal_text(self._touch(Side.SELL, ticker)),
-            ask=decimal_text(self._touch(Side.BUY, ticker)),
+            bid=decimal_text(self._touch(Side.SELL, ticker, instrument)),
+            ask=decimal_text(self._touch(Side.BUY, ticker, instrument)),
             as_of=ticker.as_of,
             bar_open_time=ticker.bar_open_time,
             source=ticker.source,
             stale=quote(ticker).is_stale(now, dt.timedelta(seconds=self._settings.price_max_age_seconds)),
         )
 
-    def _touch(self, side: Side, ticker: Ticker) -> Decimal:
+    def _touch(self, side: Side, ticker: Ticker, instrument: Instrument) -> Decimal:
         # What the paper exchange fills a market order at, with the spread this platform is set to.
-        instrument = default_instrument(ticker.symbol)
         terms = PaperTerms(half_spread_bps=self._settings.paper_half_spread_bps)
         return touch_price(side, ticker.price, instrument=instrument, terms=terms)
-
-    @cached_property
-    def _source(self) -> CandleSource:
-        # Made with the first ticker: the simulation needs numpy, which a cold start does not pay for.
-        settings = self._settings
-        return candle_source(settings.market_data_dir, settings.simulation_seed, clock=self._clock)
 
 
 async def candles(scope: Scope, symbol: str, interval: Interval, *, limit: int) -> Candles:

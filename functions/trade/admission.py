@@ -15,7 +15,7 @@ from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tiers import LIMITS
 from alphapulse.trading.account import Account
 from alphapulse.trading.settlement import cash_currency
-from alphapulse.venues.protocol import Ticker, Venue
+from alphapulse.venues.protocol import Ticker, Venue, VenueUnavailable
 from alphapulse.venues.protocol import UnknownSymbol as NotTraded
 from functions.trade.refusals import (
     BelowMinNotional,
@@ -164,6 +164,8 @@ async def _instrument(venue: Venue, symbol: str) -> Instrument:
         return await venue.instrument(symbol)
     except (InvalidSymbol, NotTraded) as error:
         raise UnknownSymbol(str(error)) from error
+    except VenueUnavailable as error:
+        raise PriceUnavailable(str(error), retry_after_seconds=5) from error
 
 
 def _rounded_price(instrument: Instrument, request: OrderRequest) -> Decimal | None:

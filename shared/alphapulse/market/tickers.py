@@ -17,6 +17,8 @@ async def read_ticker(
 ) -> Ticker:
     """Return the last price, at most five seconds old.
 
+    A source that keeps prices for all processes itself is asked each time.
+
     Parameters
     ----------
     source : CandleSource
@@ -32,9 +34,11 @@ async def read_ticker(
 
     Raises
     ------
-    alphapulse.providers.candles.UnknownSymbol, alphapulse.providers.candles.BrokenCandleFile
+    alphapulse.providers.candles.CandleError
         As the source says.
     """
+    if source.shares_prices:
+        return await source.ticker(symbol, now)
     cached = cached_ticker(symbol, await cache.get(exchange, symbol, "ticker"))
     if cached is not None and cached.source == source.name:
         return cached

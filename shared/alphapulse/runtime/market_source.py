@@ -1,6 +1,7 @@
 """Which source of candles and prices the settings of a function choose."""
 
 from alphapulse.providers.candles import CandleSource, Clock, Exchange, candle_source
+from alphapulse.runtime.metrics import SourceCounts
 from alphapulse.runtime.settings import Settings
 from alphapulse.tenancy.cache import CacheConnection
 
@@ -26,5 +27,6 @@ def market_source(settings: Settings, *, cache: CacheConnection, clock: Clock) -
             symbols=settings.market_symbols,
             base_url=getattr(settings, f"{name}_url"),
             cache=cache,
+            observer=SourceCounts(),
         )
     return candle_source(settings.market_data_dir, settings.simulation_seed, clock=clock, exchange=exchange)

@@ -4,14 +4,12 @@ from functools import cached_property
 from typing import Final
 
 from alphapulse.domain.paper import PaperTerms
-from alphapulse.providers.candles import CandleSource, candle_source
 from alphapulse.runtime.errors import Invalid
 from alphapulse.runtime.resources import Resources
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.venues import paper
 from alphapulse.venues.protocol import Venue
 from alphapulse.venues.tickers import CachedTickers
-
 
 #: Where orders can be sent.
 ORDER_EXCHANGES: Final = frozenset({paper.NAME})
@@ -47,7 +45,7 @@ class Venues:
             tenant_id,
             database=self._resources.database,
             tickers=self.tickers,
-            source=self._candles,
+            source=self._resources.candles,
             clock=self._resources.clock,
             terms=PaperTerms(half_spread_bps=settings.paper_half_spread_bps, fee_bps=settings.paper_fee_bps),
         )
@@ -58,11 +56,6 @@ class Venues:
         return CachedTickers(
             paper.NAME,
             cache=self._resources.cache.market(),
-            source=self._candles,
+            source=self._resources.candles,
             clock=self._resources.clock,
         )
-
-    @cached_property
-    def _candles(self) -> CandleSource:
-        settings = self._resources.settings
-        return candle_source(settings.market_data_dir, settings.simulation_seed, clock=self._resources.clock)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from alphapulse.domain.candles import Candle
-from alphapulse.domain.instruments import Instrument, Interval, default_instrument
+from alphapulse.domain.instruments import Instrument, Interval
 from alphapulse.domain.money import ACCOUNT_CURRENCY, ZERO, exact
 from alphapulse.domain.orders import OrderStatus, OrderType, TimeInForce
 from alphapulse.domain.paper import (
@@ -24,10 +24,19 @@ from alphapulse.domain.paper import (
     market_fill,
 )
 from alphapulse.providers.candles import CandleError, CandleSource, Clock
+from alphapulse.providers.candles import UnknownSymbol as NoSuchCandles
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.venues.paper_book import PaperBook, Resting
-from alphapulse.venues.protocol import NewOrder, OrderRefused, PriceUnavailable, Ticker, VenueOrder
+from alphapulse.venues.protocol import (
+    NewOrder,
+    OrderRefused,
+    PriceUnavailable,
+    Ticker,
+    UnknownSymbol,
+    VenueOrder,
+    VenueUnavailable,
+)
 from alphapulse.venues.tickers import CachedTickers
 
 NAME = "paper"
@@ -93,9 +102,16 @@ class PaperVenue:
         ------
         UnknownSymbol
             There are no prices of it.
+        VenueUnavailable
+            Whoever publishes the prices, and the rules with them, does not answer.
         """
         await self._tickers.require_known(symbol)
-        return default_instrument(symbol)
+        try:
+            return await self._source.instrument(symbol)
+        except NoSuchCandles as error:
+            raise UnknownSymbol(f"{NAME} does not trade {symbol}") from error
+        except CandleError as error:
+            raise VenueUnavailable(f"the rules of {symbol} are not known at the moment") from error
 
     async def tickers(self, symbols: Sequence[str]) -> Mapping[str, Ticker]:
         """Return last prices; a symbol without one is left out."""
@@ -108,15 +124,15 @@ class PaperVenue:
         ------
         OrderRefused
             `unsupported_order_type`.
-        PriceUnavailable
-            There is no price to trade at.
+        PriceUnavailable, VenueUnavailable
+            There is no price to trade at, or there are no rules.
         """
         if order.type is OrderType.STOP_LIMIT:
             raise OrderRefused("unsupported_order_type", "stop orders are not traded here")
         last = (await self.tickers([order.symbol])).get(order.symbol)
         if last is None:
             raise PriceUnavailable(f"there is no price of {order.symbol}")
-        fill = self._fill_on_arrival(order, last.price)
+        fill = self._fill_on_arrival(order, last.price, await self.instrument(order.symbol))
         status, reason = OrderStatus.OPEN, None
         if fill is not None:
             status = OrderStatus.FILLED
@@ -157,8 +173,9 @@ class PaperVenue:
             held[ACCOUNT_CURRENCY] = held.get(ACCOUNT_CURRENCY, ZERO) + STARTING_CASH
         return held
 
-    def _fill_on_arrival(self, order: NewOrder, last_price: Decimal) -> PaperFill | None:
-        instrument = default_instrument(order.symbol)
+    def _fill_on_arrival(
+        self, order: NewOrder, last_price: Decimal, instrument: Instrument
+    ) -> PaperFill | None:
         if order.price is None:
             return market_fill(
                 order.side, order.quantity, last_price, instrument=instrument, terms=self._terms

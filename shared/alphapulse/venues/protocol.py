@@ -167,6 +167,8 @@ class Venue(Protocol):
         ------
         UnknownSymbol
             The venue does not trade it.
+        VenueUnavailable
+            The venue could not be asked.
         """
 
     async def tickers(self, symbols: Sequence[str]) -> Mapping[str, Ticker]:

@@ -1,11 +1,12 @@
 """Last prices of one exchange, through the market cache that all tenants share."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
 
 from alphapulse.market.tickers import cached_ticker, read_ticker
-from alphapulse.providers.candles import BrokenCandleFile, CandleSource, Clock
+from alphapulse.providers.candles import CandleError, CandleSource, Clock
 from alphapulse.providers.candles import Ticker as CandleTicker
 from alphapulse.providers.candles import UnknownSymbol as NoSuchCandles
 from alphapulse.tenancy.cache import SharedCache
@@ -40,17 +41,32 @@ class CachedTickers:
 
     async def last(self, symbols: Sequence[str]) -> Mapping[str, Ticker]:
         """Return the last prices; a symbol without one is left out."""
-        found: dict[str, Ticker] = {}
-        cached = await self._cache.get_many([(self._exchange, symbol, "ticker") for symbol in symbols])
-        for symbol, document in zip(symbols, cached, strict=True):
-            known = cached_ticker(symbol, document)
-            if known is None or known.source != self._source.name:
-                known = await self._ask(symbol)
-            if known is not None:
-                found[symbol] = Ticker(
-                    symbol=symbol, price=known.price, as_of=known.as_of, source=known.source
-                )
-        return found
+        known = await self._cached(symbols)
+        missing = [symbol for symbol in symbols if symbol not in known]
+        # Together, so that several of an exchange's prices do not wait one for another.
+        asked = await asyncio.gather(*(self._ask(symbol) for symbol in missing))
+        known |= {ticker.symbol: ticker for ticker in asked if ticker is not None}
+        return {
+            symbol: Ticker(
+                symbol=symbol,
+                price=known[symbol].price,
+                as_of=known[symbol].as_of,
+                source=known[symbol].source,
+            )
+            for symbol in symbols
+            if symbol in known
+        }
+
+    async def _cached(self, symbols: Sequence[str]) -> dict[str, CandleTicker]:
+        if self._source.shares_prices:
+            return {}
+        documents = await self._cache.get_many([(self._exchange, symbol, "ticker") for symbol in symbols])
+        found = map(cached_ticker, symbols, documents)
+        return {
+            ticker.symbol: ticker
+            for ticker in found
+            if ticker is not None and ticker.source == self._source.name
+        }
 
     async def _ask(self, symbol: str) -> CandleTicker | None:
         try:
@@ -59,7 +75,7 @@ class CachedTickers:
             )
         except NoSuchCandles:
             return None
-        except BrokenCandleFile as error:
+        except CandleError as error:
             logger.warning("no_price", exchange=self._exchange, symbol=symbol, error=str(error))
             self._known.add(symbol)
             return None

@@ -5,7 +5,7 @@ The implementations are imported only when chosen: the simulation needs numpy, a
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alphapulse.providers.candles.source import (
     BrokenCandleFile,
@@ -24,6 +24,7 @@ from alphapulse.providers.candles.source import (
 
 if TYPE_CHECKING:
     from alphapulse.providers.candles.public_market import PublicMarket
+    from alphapulse.providers.shared_reads import Observer
     from alphapulse.tenancy.cache import CacheConnection
 
 __all__ = [
@@ -45,6 +46,10 @@ __all__ = [
 ]
 
 
+#: For how long it is remembered that an exchange gave no prices.
+FAILURE_SECONDS: Final = 3.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """Whose public endpoints are asked.
@@ -58,13 +63,16 @@ class Exchange:
     base_url : str, optional
         A test system instead of the exchange.
     cache : CacheConnection
-        Where the platform's budget for the exchange is counted.
+        Where the platform's budget for the exchange is counted, and its last prices are shared.
+    observer : Observer
+        Counts questions to the exchange.
     """
 
     name: str
     symbols: tuple[str, ...] = ()
     base_url: str | None = None
     cache: "CacheConnection"
+    observer: "Observer"
 
 
 def candle_source(
@@ -128,9 +136,14 @@ def _live(exchange: Exchange, clock: Clock) -> CandleSource:
     from alphapulse.providers.budget import SourceBudget  # noqa: PLC0415 - only if chosen
     from alphapulse.providers.candles.exchange import ExchangeCandles  # noqa: PLC0415 - as above
     from alphapulse.providers.candles.exchange_client import ExchangeClient  # noqa: PLC0415 - as above
+    from alphapulse.providers.shared_reads import SharedReads  # noqa: PLC0415 - as above
 
     market = public_market(exchange.name)
     budget = SourceBudget(exchange.cache, f"{exchange.name}-market", pace=market.facts.pace)
     address = exchange.base_url or market.facts.base_url
     client = ExchangeClient(market, address, budget=budget, clock=clock)
-    return ExchangeCandles(market, client, symbols=exchange.symbols, clock=clock)
+    # A price is wanted again within seconds, so a failure is not remembered for longer.
+    reads = SharedReads(
+        exchange.cache, clock=clock, observer=exchange.observer, failure_seconds=FAILURE_SECONDS
+    )
+    return ExchangeCandles(market, client, reads=reads, symbols=exchange.symbols, clock=clock)

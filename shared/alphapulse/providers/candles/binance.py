@@ -73,12 +73,12 @@ class BinancePublic:
         """Ask for last prices, with bid and ask: up to 20 symbols weigh what one does."""
         return PublicRequest("/api/v3/ticker/24hr", [("symbols", _native_list(symbols))])
 
-    def tickers(self, body: Any, symbols: Sequence[str]) -> Mapping[str, LastPrice]:
+    def tickers(self, body: Any, symbols: Sequence[str], *, now: datetime) -> Mapping[str, LastPrice]:
         """Return the last prices; each was true at the end of the day that its statistics are of."""
         with reading(_NAME, "prices"):
             by_name = {entry["symbol"]: entry for entry in body}
             found = ((symbol, by_name.get(_native(symbol))) for symbol in symbols)
-            return {symbol: _last_price(entry) for symbol, entry in found if entry is not None}
+            return {symbol: _last_price(entry, now) for symbol, entry in found if entry is not None}
 
     def refusal(self, status: int, body: Any) -> Refusal | None:
         """Say what an answer without data means."""
@@ -98,12 +98,12 @@ def _native_list(symbols: Sequence[str]) -> str:
     return orjson.dumps([_native(symbol) for symbol in symbols]).decode()
 
 
-def _last_price(entry: Mapping[str, Any]) -> LastPrice:
+def _last_price(entry: Mapping[str, Any], now: datetime) -> LastPrice:
     return LastPrice(
         price=positive(entry["lastPrice"]),
         bid=positive(entry["bidPrice"]),
         ask=positive(entry["askPrice"]),
-        at=milliseconds(entry["closeTime"]),
+        at=min(milliseconds(entry["closeTime"]), now),
     )
 
 

@@ -90,7 +90,7 @@ class CoinbasePublic:
         [symbol] = symbols
         return PublicRequest(f"{_PRODUCTS}/{symbol}/ticker", [("limit", "1")])
 
-    def tickers(self, body: Any, symbols: Sequence[str]) -> Mapping[str, LastPrice]:
+    def tickers(self, body: Any, symbols: Sequence[str], *, now: datetime) -> Mapping[str, LastPrice]:
         """Return the price of the last trade; it was true when that was made."""
         [symbol] = symbols
         with reading(_NAME, "prices"):
@@ -101,7 +101,7 @@ class CoinbasePublic:
                 price=positive(trades[0]["price"]),
                 bid=positive(body["best_bid"]),
                 ask=positive(body["best_ask"]),
-                at=_aware(trades[0]["time"]),
+                at=min(_aware(trades[0]["time"]), now),
             )
         return {symbol: price}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from alphapulse.domain.candles import Candle, aggregate
-from alphapulse.domain.instruments import Interval, default_instrument
+from alphapulse.domain.instruments import Instrument, Interval, default_instrument
 from alphapulse.domain.orders import Side
 from alphapulse.domain.paper import PaperTerms, touch_price
 from alphapulse.providers.candles.csv_file import CandleFile, CandleFileName, read_candle_file
@@ -60,6 +60,7 @@ class DirectoryCandles:
     """
 
     name: Literal["directory"] = "directory"
+    shares_prices = False
 
     def __init__(self, directory: Path) -> None:
         if not directory.is_dir():
@@ -71,6 +72,10 @@ class DirectoryCandles:
     async def instruments(self) -> list[Listing]:
         """Return the symbols of all files that can be read, with default rules."""
         return await asyncio.to_thread(self._instruments)
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Return default rules: nothing here publishes others."""
+        return default_instrument(symbol)
 
     async def candles(
         self, symbol: str, interval: Interval, *, limit: int = 500, until: datetime | None = None

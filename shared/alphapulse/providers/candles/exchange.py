@@ -1,7 +1,9 @@
 """Candles and last prices from the public endpoints of an exchange."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,6 +13,7 @@ import structlog
 from alphapulse.domain.candles import Candle
 from alphapulse.domain.instruments import Instrument, Interval
 from alphapulse.providers.candles.exchange_client import ExchangeClient, RequestRefused
+from alphapulse.providers.candles.exchange_documents import InstrumentsCodec, PricesCodec
 from alphapulse.providers.candles.public_market import LastPrice, PublicMarket
 from alphapulse.providers.candles.source import (
     CandleBatch,
@@ -23,15 +26,18 @@ from alphapulse.providers.candles.source import (
     UnknownSymbol,
     require_limit,
 )
-from alphapulse.providers.errors import AnswerMalformed
-from alphapulse.tenancy.flight import SingleFlight
+from alphapulse.providers.errors import ProviderError, SourceBusy
+from alphapulse.providers.shared_reads import ReadKey, SharedReads
 
 #: The bases of the default symbols, best known first: the first ten that an exchange has are taken.
 MAJORS: Final = ("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "AVAX", "LINK", "LTC", "DOT", "BCH")
 DEFAULT_SYMBOLS: Final = 10
 
-# So soon it is noticed that an exchange has delisted a symbol.
-_INSTRUMENTS_SECONDS: Final = 300.0
+#: So soon it is noticed that an exchange has delisted a symbol.
+INSTRUMENTS_SECONDS: Final = 300.0
+#: The age that a last price may reach.
+PRICE_SECONDS: Final = 5.0
+
 # A bar appears a moment after it has closed; until then it is looked for this often, not with every question.
 _LATE_BAR_SECONDS: Final = 5.0
 
@@ -59,6 +65,8 @@ class ExchangeCandles:
         The exchange.
     client : ExchangeClient
         Asks it.
+    reads : SharedReads
+        Instruments and last prices, each asked for once for all processes.
     symbols : sequence of str
         ``BASE-QUOTE``; the majors that the exchange has when empty.
     clock : callable
@@ -66,18 +74,22 @@ class ExchangeCandles:
     """
 
     def __init__(
-        self, market: PublicMarket, client: ExchangeClient, *, symbols: Sequence[str] = (), clock: Clock
+        self,
+        market: PublicMarket,
+        client: ExchangeClient,
+        *,
+        reads: SharedReads,
+        symbols: Sequence[str] = (),
+        clock: Clock,
     ) -> None:
         self.name: SourceName = market.facts.name
+        self.shares_prices = True
         self.facts = market.facts
         self._market = market
         self._client = client
+        self._reads = reads
         self._symbols = tuple(dict.fromkeys(symbols))
         self._clock = clock
-        self._instruments: Mapping[str, Instrument] = {}
-        self._instruments_until = float("-inf")
-        self._listing: SingleFlight[str, Mapping[str, Instrument]] = SingleFlight()
-        self._pricing: SingleFlight[tuple[str, ...], Mapping[str, LastPrice]] = SingleFlight()
         self._reading: dict[tuple[str, Interval], asyncio.Lock] = {}
         self._kept: dict[tuple[str, Interval], _Kept] = {}
 
@@ -145,19 +157,7 @@ class ExchangeCandles:
         return tuple(found[opened] for opened in sorted(found))
 
     async def ticker(self, symbol: str, now: datetime) -> Ticker:
-        """Return the last price.
-
-        Raises
-        ------
-        UnknownSymbol, CandlesUnavailable
-        """
-        found = await self.tickers(symbol, now)
-        if symbol not in found:
-            raise CandlesUnavailable(f"{self.name} has no last price of {symbol}")
-        return found[symbol]
-
-    async def tickers(self, symbol: str, now: datetime) -> Mapping[str, Ticker]:
-        """Return the last price of a symbol, and of others that the same request gives.
+        """Return the last price, at most five seconds old.
 
         Raises
         ------
@@ -166,10 +166,21 @@ class ExchangeCandles:
         known = await self._known()
         if symbol not in known:
             raise UnknownSymbol(symbol)
-        others = [other for other in sorted(known) if other != symbol]
-        group = tuple(sorted([symbol, *others[: self.facts.ticker_symbols - 1]]))
-        prices = await self._pricing.run(group, lambda: self._prices(group))
-        return {name: self._ticker(name, price, now) for name, price in prices.items()}
+        size = self.facts.ticker_symbols
+        names = sorted(known)
+        start = names.index(symbol) // size * size
+        group = tuple(names[start : start + size])
+        asset = group[0] if len(group) == 1 else f"from-{group[0]}"
+        with _told():
+            prices = await self._reads.read(
+                ReadKey(self.name, "prices", asset),
+                lambda: self._prices(group),
+                codec=PricesCodec(),
+                fresh_seconds=PRICE_SECONDS,
+            )
+        if symbol not in prices:
+            raise CandlesUnavailable(f"{self.name} has no last price of {symbol}")
+        return self._ticker(symbol, prices[symbol], now)
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return the exchange's rules of a symbol.
@@ -188,9 +199,14 @@ class ExchangeCandles:
         await self._client.close()
 
     async def _known(self) -> Mapping[str, Instrument]:
-        if asyncio.get_running_loop().time() >= self._instruments_until:
-            return await self._listing.run("instruments", self._list)
-        return self._instruments
+        chosen = hashlib.sha256(",".join(self._symbols).encode()).hexdigest()[:16] if self._symbols else "all"
+        with _told():
+            return await self._reads.read(
+                ReadKey(self.name, "instruments", chosen),
+                self._list,
+                codec=InstrumentsCodec(),
+                fresh_seconds=INSTRUMENTS_SECONDS,
+            )
 
     async def _list(self) -> Mapping[str, Instrument]:
         wanted = self._symbols or tuple(f"{base}-{self.facts.quotes[0]}" for base in MAJORS)
@@ -198,23 +214,23 @@ class ExchangeCandles:
         names = [symbol for symbol in wanted if symbol in found]
         if not self._symbols:
             names = names[:DEFAULT_SYMBOLS]
-        elif missing := [symbol for symbol in wanted if symbol not in found]:
+        elif len(names) < len(wanted):
+            missing = [symbol for symbol in wanted if symbol not in found]
             logger.warning("symbols_not_traded", source=self.name, symbols=missing)
-        self._instruments = {symbol: found[symbol] for symbol in names}
-        self._instruments_until = asyncio.get_running_loop().time() + _INSTRUMENTS_SECONDS
-        return self._instruments
+        return {symbol: found[symbol] for symbol in names}
 
     async def _rules(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         try:
-            return self._market.instruments(await self._client.ask(self._market.instruments_request(symbols)))
-        except AnswerMalformed as error:
-            raise CandlesUnavailable(error.reason) from error
+            body = await self._client.ask(self._market.instruments_request(symbols))
         except RequestRefused as refusal:
             if not refusal.unknown_symbol:
                 raise
             if len(symbols) == 1:
                 return {}
-        # One that it does not know: each half has it or has not.
+        else:
+            found = self._market.instruments(body)
+            return {symbol: found[symbol] for symbol in symbols if symbol in found}
+        # There is one that it does not know: each half has it or has not.
         half = len(symbols) // 2
         return {**await self._rules(symbols[:half]), **await self._rules(symbols[half:])}
 
@@ -244,30 +260,22 @@ class ExchangeCandles:
     ) -> Sequence[Candle]:
         request = self._market.candles_request(symbol, interval, first=first, last=last)
         try:
-            found = self._market.candles(await self._client.ask(request), interval)
-        except AnswerMalformed as error:
-            raise CandlesUnavailable(f"{error.reason}: {symbol} in {interval}") from error
-        except RequestRefused as refusal:
-            if refusal.unknown_symbol:
+            with _told():
+                found = self._market.candles(await self._client.ask(request), interval)
+        except CandlesUnavailable as error:
+            refusal = error.__cause__
+            if isinstance(refusal, RequestRefused) and refusal.unknown_symbol:
                 raise UnknownSymbol(symbol) from refusal
             raise
         return [bar for bar in found if first <= bar.open_time <= last]
 
     async def _prices(self, symbols: tuple[str, ...]) -> Mapping[str, LastPrice]:
-        try:
-            body = await self._client.ask(self._market.tickers_request(symbols))
-            return self._market.tickers(body, symbols)
-        except AnswerMalformed as error:
-            raise CandlesUnavailable(error.reason) from error
-        except RequestRefused as refusal:
-            if refusal.unknown_symbol:
-                # One of them was delisted since they were listed.
-                self._instruments_until = float("-inf")
-            raise
+        body = await self._client.ask(self._market.tickers_request(symbols))
+        return self._market.tickers(body, symbols, now=self._clock())
 
     def _ticker(self, symbol: str, price: LastPrice, now: datetime) -> Ticker:
-        # The answer is younger than the question, and clocks differ.
-        as_of = now if price.at is None else min(price.at, now)
+        # Clocks differ; a price from the future would be taken for a stale one.
+        as_of = min(price.at, now)
         return Ticker(
             symbol=symbol,
             price=price.price,
@@ -277,6 +285,15 @@ class ExchangeCandles:
             bar_open_time=Interval.MINUTE.open_of(as_of),
             source=self.name,
         )
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn what a source can fail with into what a source of candles can."""
+    try:
+        yield
+    except ProviderError as error:
+        raise CandlesUnavailable(error.reason, busy=isinstance(error, SourceBusy)) from error
 
 
 def _newest_open(interval: Interval, moment: datetime) -> datetime:

@@ -6,15 +6,15 @@ import orjson
 
 from alphapulse.providers.budget import SourceBudget
 from alphapulse.providers.candles.public_market import PublicMarket, PublicRequest, Refusal
-from alphapulse.providers.candles.source import CandlesUnavailable, Clock
-from alphapulse.providers.errors import ProviderError, SourceBusy, SourceDown
+from alphapulse.providers.candles.source import Clock
+from alphapulse.providers.errors import ProviderError, SourceBusy, SourceDown, SourceRefuses
 from alphapulse.providers.transport import SourceClient
 
 #: How long all stay away from an exchange that says within an answer that it is asked too often.
 _PAUSE_SECONDS: Final = 5.0
 
 
-class RequestRefused(CandlesUnavailable):
+class RequestRefused(SourceRefuses):
     """The exchange does not know a symbol of the request, or makes nothing of the request.
 
     Attributes
@@ -23,8 +23,8 @@ class RequestRefused(CandlesUnavailable):
         It is a symbol.
     """
 
-    def __init__(self, reason: str, *, unknown_symbol: bool) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, *, status: int, unknown_symbol: bool) -> None:
+        super().__init__(reason, status=status)
         self.unknown_symbol = unknown_symbol
 
 
@@ -64,25 +64,19 @@ class ExchangeClient:
         ------
         RequestRefused
             The exchange understands the request and refuses it.
-        CandlesUnavailable
-            It does not answer, or is asked too often.
+        SourceDown, SourceBusy, SourceRefuses, AnswerMalformed
+            It does not answer, is asked too often, wants none of our requests, or answers no JSON.
         """
         try:
-            status, body = await self._answer(request)
-            await self._require_data(status, body)
-        except ProviderError as error:
-            raise CandlesUnavailable(error.reason, busy=isinstance(error, SourceBusy)) from error
+            status, body = 200, await self._http.get(request.target)
+        except _Explained as refusal:
+            status, body = refusal.status, refusal.body
+        await self._require_data(status, body)
         return body
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
-
-    async def _answer(self, request: PublicRequest) -> tuple[int, Any]:
-        try:
-            return 200, await self._http.get(request.target)
-        except _Explained as refusal:
-            return refusal.status, refusal.body
 
     async def _require_data(self, status: int, body: Any) -> None:
         name = self._market.facts.name
@@ -96,7 +90,7 @@ class ExchangeClient:
             raise SourceDown(f"{name} is not available")
         unknown = refusal is Refusal.UNKNOWN_SYMBOL
         reason = "does not know a symbol" if unknown else f"refuses a request with {status}"
-        raise RequestRefused(f"{name} {reason}", unknown_symbol=unknown)
+        raise RequestRefused(f"{name} {reason}", status=status, unknown_symbol=unknown)
 
 
 class _Http(SourceClient):

@@ -84,12 +84,12 @@ class KrakenPublic:
         """Ask for last prices."""
         return PublicRequest("/0/public/Ticker", [("pair", _native_list(symbols))])
 
-    def tickers(self, body: Any, symbols: Sequence[str]) -> Mapping[str, LastPrice]:
+    def tickers(self, body: Any, symbols: Sequence[str], *, now: datetime) -> Mapping[str, LastPrice]:
         """Return the last prices; the answer does not say since when they hold."""
         with reading(_NAME, "prices"):
             by_name = {_plain(name): pair for name, pair in body["result"].items()}
             found = ((symbol, by_name.get(_native(symbol))) for symbol in symbols)
-            return {symbol: _last_price(pair) for symbol, pair in found if pair is not None}
+            return {symbol: _last_price(pair, now) for symbol, pair in found if pair is not None}
 
     def refusal(self, status: int, body: Any) -> Refusal | None:
         """Say what an answer without data means; a refusal is in the body, its status is 200."""
@@ -122,9 +122,9 @@ def _plain(name: str) -> str:
     return name
 
 
-def _last_price(pair: Mapping[str, Any]) -> LastPrice:
+def _last_price(pair: Mapping[str, Any], now: datetime) -> LastPrice:
     return LastPrice(
-        price=positive(pair["c"][0]), bid=positive(pair["b"][0]), ask=positive(pair["a"][0]), at=None
+        price=positive(pair["c"][0]), bid=positive(pair["b"][0]), ask=positive(pair["a"][0]), at=now
     )
 
 

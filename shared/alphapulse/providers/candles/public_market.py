@@ -43,14 +43,14 @@ class LastPrice:
     ----------
     price, bid, ask : Decimal
         In the quote currency.
-    at : datetime or None
-        When the exchange says that the price was true; None where it does not say.
+    at : datetime
+        When it was true: what the exchange says, else the moment it was asked.
     """
 
     price: Decimal
     bid: Decimal
     ask: Decimal
-    at: datetime | None
+    at: datetime
 
 
 class Refusal(Enum):
@@ -133,8 +133,8 @@ class PublicMarket(Protocol):
         """Ask for last prices; of at most `ticker_symbols` symbols."""
         ...
 
-    def tickers(self, body: Any, symbols: Sequence[str]) -> Mapping[str, LastPrice]:
-        """Return the last prices by symbol; one that the answer lacks is left out."""
+    def tickers(self, body: Any, symbols: Sequence[str], *, now: datetime) -> Mapping[str, LastPrice]:
+        """Return the last prices by symbol, asked for at `now`; one that the answer lacks is left out."""
         ...
 
     def refusal(self, status: int, body: Any) -> Refusal | None:

@@ -53,6 +53,7 @@ class SimulatedCandles:
     """
 
     name: Literal["simulated"] = "simulated"
+    shares_prices = False
 
     def __init__(self, seed: int, *, clock: Clock = utc_now) -> None:
         self._simulation = Simulation(seed)
@@ -62,6 +63,10 @@ class SimulatedCandles:
     async def instruments(self) -> list[Listing]:
         """Return the symbols there are, in all intervals."""
         return [Listing(default_instrument(symbol), tuple(Interval)) for symbol in sorted(SYMBOLS)]
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Return default rules: nothing here publishes others."""
+        return default_instrument(symbol)
 
     async def candles(
         self, symbol: str, interval: Interval, *, limit: int = 500, until: datetime | None = None

@@ -167,8 +167,22 @@ class CandleSource(Protocol):
         """What every answer calls its source."""
         ...
 
+    @property
+    def shares_prices(self) -> bool:
+        """Whether it keeps last prices for all processes itself."""
+        ...
+
     async def instruments(self) -> list[Listing]:
         """Return the symbols there are, in order."""
+        ...
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Return the rules of a symbol that the source has.
+
+        Raises
+        ------
+        UnknownSymbol, CandlesUnavailable
+        """
         ...
 
     async def candles(
