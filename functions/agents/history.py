@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from alphapulse.agents.weighing import reasons_of
 from alphapulse.runtime.http import Work, tenant_router
 from functions.agents.catalogue import CATALOGUE, AgentName
 from functions.agents.pages import Cursor, Limit, OfSymbol, Page
@@ -87,8 +88,9 @@ def _consensus(row: Any) -> ConsensusView:
         signal=row["signal"],
         score=float(row["score"]),
         quorum=row["quorum"],
-        reasons=[row["reason"]] if row["reason"] else [],
+        reasons=reasons_of(row["reason"], (row["inputs"] or {}).get("silent", ())),
         contributions=row["contributions"],
+        inputs=row["inputs"],
         created_at=row["created_at"],
     )
 

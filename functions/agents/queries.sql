@@ -46,7 +46,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT :row_limit;
 
 -- name: consensus
-SELECT id, run_id, symbol, signal, score, quorum, reason, contributions, created_at
+SELECT id, run_id, symbol, signal, score, quorum, reason, contributions, inputs, created_at
 FROM consensus_signals
 WHERE tenant_id = :tenant_id
     AND (CAST(:symbol AS text) IS NULL OR symbol = :symbol)

@@ -133,7 +133,10 @@ class Signals(BaseModel):
 
 
 class ConsensusView(BaseModel):
-    """What the agents of a run said together about a symbol."""
+    """What the agents of a run said together about a symbol.
+
+    `inputs` are the weights and thresholds it was reached with, the ids of the signals, and who was silent.
+    """
 
     id: uuid.UUID
     run_id: uuid.UUID
@@ -143,6 +146,7 @@ class ConsensusView(BaseModel):
     quorum: bool
     reasons: list[str]
     contributions: list[dict[str, Any]]
+    inputs: dict[str, Any] | None
     created_at: dt.datetime
 
 

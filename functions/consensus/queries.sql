@@ -16,9 +16,10 @@ SELECT symbol FROM consensus_signals
 WHERE tenant_id = :tenant_id AND run_id = :run_id;
 
 -- name: spoken
-SELECT agent, abstained, abstain_reason, signal, score, confidence, agent_version, created_at
+SELECT id, agent, symbol, abstained, abstain_reason, signal, score, confidence, agent_version, created_at
 FROM agent_signals
-WHERE tenant_id = :tenant_id AND run_id = :run_id AND symbol = :symbol;
+WHERE tenant_id = :tenant_id AND run_id = :run_id AND symbol = :symbol
+ORDER BY agent;
 
 -- name: weights
 -- Null for an agent whose weight the tenant left as it is.
@@ -30,10 +31,11 @@ ORDER BY agent, version DESC;
 -- name: insert_consensus^
 -- Returns nothing when there is one already.
 INSERT INTO consensus_signals
-    (tenant_id, id, run_id, symbol, signal, score, quorum, weight_present, reason, contributions, created_at)
+    (tenant_id, id, run_id, symbol, signal, score, quorum, weight_present, reason, contributions, inputs,
+    created_at)
 VALUES
     (:tenant_id, :id, :run_id, :symbol, :signal, :score, :quorum, :weight_present, :reason, :contributions,
-    :created_at)
+    :inputs, :created_at)
 ON CONFLICT (tenant_id, run_id, symbol) DO NOTHING
 RETURNING id;
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -10,14 +9,9 @@ from typing import Any, Final
 import structlog
 from uuid_utils.compat import uuid7
 
+from alphapulse.agents.weighing import ConsensusInputs, reasons_of, voice_of
 from alphapulse.data import queries
-from alphapulse.domain.consensus import (
-    DEFAULT_WEIGHTS,
-    Consensus,
-    contribution_document,
-    reach_consensus,
-)
-from alphapulse.domain.signals import Abstention, Direction, Signal
+from alphapulse.domain.consensus import DEFAULT_WEIGHTS, Consensus, contribution_document
 from alphapulse.events import Event
 from alphapulse.runtime.work import TenantWork
 
@@ -90,11 +84,19 @@ async def open_run(work: TenantWork, run_id: uuid.UUID) -> Run | None:
 async def conclude(work: TenantWork, run: Run, symbol: str) -> dict[str, Any]:
     """Weigh what was said about a symbol and store it; the run's lock makes this the only time."""
     key = {"tenant_id": work.tenant_id.value, "run_id": run.id, "symbol": symbol}
-    voices = [_voice(row, symbol) async for row in sql.spoken(work.session, **key)]
+    rows = {row["agent"]: row async for row in sql.spoken(work.session, **key)}
+    inputs = ConsensusInputs(
+        weights=await _weights(work),
+        signals={agent: row["id"] for agent, row in rows.items()},
+        silent={
+            task.agent: task.reason or task.status
+            for task in run.tasks
+            if task.symbol == symbol and task.agent not in rows
+        },
+    )
     now = work.now
-    voices += _silent(run, voices, symbol, now=now)
-    reached = reach_consensus(symbol, voices, weights=await _weights(work))
-    document = _document(reached, consensus_id=uuid7(), run_id=run.id, now=now)
+    reached = inputs.reach(symbol, map(voice_of, rows.values()), at=now)
+    document = _document(reached, inputs, run_id=run.id, now=now)
     await sql.insert_consensus(
         work.session,
         **key,
@@ -105,6 +107,7 @@ async def conclude(work: TenantWork, run: Run, symbol: str) -> dict[str, Any]:
         weight_present=reached.weight_present,
         reason=reached.reason,
         contributions=document["contributions"],
+        inputs=inputs.document,
         created_at=now,
     )
     return document
@@ -125,37 +128,6 @@ async def close_if_concluded(work: TenantWork, run: Run) -> None:
     )
 
 
-def _voice(row: Any, symbol: str) -> Signal | Abstention:
-    who = {
-        "agent": row["agent"],
-        "symbol": symbol,
-        "inputs": (),
-        "agent_version": row["agent_version"],
-        "generated_at": row["created_at"],
-    }
-    if row["abstained"]:
-        return Abstention(reason=row["abstain_reason"], **who)
-    return Signal(
-        signal=Direction(row["signal"]),
-        score=row["score"],
-        confidence=row["confidence"],
-        reasons=(),
-        **who,
-    )
-
-
-def _silent(
-    run: Run, voices: Iterable[Signal | Abstention], symbol: str, *, now: dt.datetime
-) -> list[Abstention]:
-    """Return the agents that did not speak in time as abstaining for that reason."""
-    heard = {voice.agent for voice in voices}
-    return [
-        Abstention(task.agent, symbol, task.reason or task.status, (), "unknown", now)
-        for task in run.tasks
-        if task.symbol == symbol and task.agent not in heard
-    ]
-
-
 async def _weights(work: TenantWork) -> dict[str, Decimal]:
     rows = sql.weights(work.session, tenant_id=work.tenant_id.value)
     own = {row["agent"]: row["weight"] async for row in rows if row["weight"] is not None}
@@ -163,16 +135,16 @@ async def _weights(work: TenantWork) -> dict[str, Decimal]:
 
 
 def _document(
-    reached: Consensus, *, consensus_id: uuid.UUID, run_id: uuid.UUID, now: dt.datetime
+    reached: Consensus, inputs: ConsensusInputs, *, run_id: uuid.UUID, now: dt.datetime
 ) -> dict[str, Any]:
     return {
-        "id": str(consensus_id),
+        "id": str(uuid7()),
         "run_id": str(run_id),
         "symbol": reached.symbol,
         "signal": reached.signal.value,
         "score": float(reached.score),
         "quorum": reached.quorum,
         "contributions": [contribution_document(part) for part in reached.contributions],
-        "reasons": [reached.reason] if reached.reason else [],
+        "reasons": reasons_of(reached.reason, inputs.silent),
         "created_at": now.isoformat().replace("+00:00", "Z"),
     }

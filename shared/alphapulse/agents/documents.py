@@ -52,19 +52,20 @@ def field_types() -> Mapping[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {_NOT_FINITE: str(float(value))}
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_NOT_FINITE: str(float(value))}
     if value is None or isinstance(value, (str, int, dt.date)):
         return value
+    return _plain_container(value)
+
+
+def _plain_container(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        # orjson writes holes as null by itself, and infinities too.
-        return (
-            [_plain(item) for item in value.tolist()]
-            if np.isinf(value).any()
-            else np.ascontiguousarray(value)
-        )
+        # orjson writes holes as null, and infinities too, which are no holes.
+        infinite = bool(np.isinf(value).any())
+        return [_plain(item) for item in value.tolist()] if infinite else np.ascontiguousarray(value)
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -129,9 +130,7 @@ def _scalar(kind: Any) -> Reader:
 
 
 def _array(items: list[Any]) -> Any:
-    if any(isinstance(item, dict) for item in items):
-        items = [_figure(item) for item in items]
-    return np.array(items, dtype=np.float64)
+    return np.array([_figure(item) for item in items], dtype=np.float64)
 
 
 def _figure(value: Any) -> Any:

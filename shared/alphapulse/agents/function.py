@@ -1,8 +1,8 @@
 """The functions of the agents: each is this, with another name.
 
 A request is answered in steps. A short transaction starts the run's task and reads the settings; evidence is
-gathered, and the agent speaks, with no transaction open; a last one ends the task and stores signal, evidence,
-processed mark and reply together. A process that dies in between leaves a task that is running, and the
+gathered, and the agent speaks, with no transaction open; a last one ends the task and stores together signal,
+evidence, processed mark and reply. A process that dies in between leaves a task that is running, and the
 redelivery takes it up again.
 """
 

@@ -6,7 +6,7 @@ come is in `missing` with the reason, and the agent decides whether it can do wi
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,21 +62,24 @@ class Wanted:
 async def gather(scope: Scope, wanted: Wanted) -> Evidence:
     """Return the evidence there is; ``now`` is the moment after the last of it came."""
     seconds = min(LONGEST, _SHARE * (wanted.deadline_at - scope.now)).total_seconds()
-    datasets = sorted(wanted.definition.reads)
-    answers = await asyncio.gather(
-        *(_within(seconds, _READERS[name], scope, wanted, name) for name in datasets)
-    )
-    missing = {
-        name.value: str(one)
-        for name, one in zip(datasets, answers, strict=True)
-        if isinstance(one, ProviderError)
-    }
-    for name, reason in missing.items():
-        logger.info("dataset_missing", dataset=name, symbol=wanted.symbol, reason=reason)
-    found = {
-        name: one for name, one in zip(datasets, answers, strict=True) if not isinstance(one, ProviderError)
-    }
-    return _evidence(wanted, found, missing, now=scope.now)
+    missing: dict[str, str] = {}
+    found: dict[Dataset, Any] = {}
+
+    async def read(dataset: Dataset) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                found[dataset] = await _READERS[dataset](scope, wanted, missing)
+        except ProviderError as error:
+            missing[dataset.value] = str(error)
+        except TimeoutError:
+            what = dataset.value.replace("_", "-")
+            missing[dataset.value] = f"the {what} data did not come within {seconds:.0f} s"
+
+    await asyncio.gather(*map(read, wanted.definition.reads))
+    for what, reason in missing.items():
+        logger.info("data_missing", data=what, symbol=wanted.symbol, reason=reason)
+    # In the same order each time, so that the same evidence has the same digest.
+    return _evidence(wanted, found, dict(sorted(missing.items())), now=scope.now)
 
 
 def _evidence(
@@ -101,24 +104,7 @@ def _evidence(
     )
 
 
-async def _within(
-    seconds: float,
-    read: Callable[[Scope, Wanted], Awaitable[Any]],
-    scope: Scope,
-    wanted: Wanted,
-    dataset: Dataset,
-) -> Any:
-    try:
-        async with asyncio.timeout(seconds):
-            return await read(scope, wanted)
-    except ProviderError as error:
-        return error
-    except TimeoutError:
-        what = dataset.value.replace("_", "-")
-        return ProviderError(f"the {what} data did not come within {seconds:.0f} s")
-
-
-async def _candles(scope: Scope, wanted: Wanted) -> Series:
+async def _candles(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str]) -> Series:
     # One more than are read, in case the newest bar has not closed.
     limit = wanted.definition.bars(wanted.parameters) + 1
     async with scope.transaction() as work:
@@ -135,19 +121,19 @@ async def _candles(scope: Scope, wanted: Wanted) -> Series:
     )
 
 
-async def _on_chain(scope: Scope, wanted: Wanted) -> Any:
-    return await scope.resources.providers.on_chain(wanted.asset)
+async def _on_chain(scope: Scope, wanted: Wanted, missing: MutableMapping[str, str]) -> Any:
+    return await scope.resources.providers.on_chain(wanted.asset, missing=missing)
 
 
-async def _supply(scope: Scope, wanted: Wanted) -> Any:
-    return await scope.resources.providers.supply(wanted.asset)
+async def _supply(scope: Scope, wanted: Wanted, missing: MutableMapping[str, str]) -> Any:
+    return await scope.resources.providers.supply(wanted.asset, missing=missing)
 
 
-async def _posts(scope: Scope, wanted: Wanted) -> Any:
+async def _posts(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str]) -> Any:
     return await scope.resources.providers.posts(wanted.asset)
 
 
-async def _governance(scope: Scope, wanted: Wanted) -> Any:
+async def _governance(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str]) -> Any:
     return await scope.resources.providers.governance(wanted.asset)
 
 
@@ -156,7 +142,8 @@ def _ended(series: DailySeries, now: dt.datetime) -> DailySeries:
     return series if not series.days or end_of(series.days[-1]) <= now else series.until(now)
 
 
-_READERS: Final[Mapping[Dataset, Callable[[Scope, Wanted], Awaitable[Any]]]] = {
+# Each notes in the mapping what is missing of something that is there.
+_READERS: Final[Mapping[Dataset, Callable[[Scope, Wanted, MutableMapping[str, str]], Awaitable[Any]]]] = {
     Dataset.CANDLES: _candles,
     Dataset.ON_CHAIN: _on_chain,
     Dataset.SUPPLY: _supply,

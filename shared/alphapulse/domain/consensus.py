@@ -109,6 +109,8 @@ def reach_consensus(
     *,
     weights: Mapping[str, Decimal] = DEFAULT_WEIGHTS,
     quorum: Decimal = QUORUM,
+    buy_above: Decimal = BUY_ABOVE,
+    sell_below: Decimal = SELL_BELOW,
 ) -> Consensus:
     """Combine what agents said about a symbol.
 
@@ -122,11 +124,13 @@ def reach_consensus(
         An agent that is not in it has weight zero.
     quorum : Decimal
         Weight, before renormalising, that must have spoken.
+    buy_above, sell_below : Decimal
+        Beyond these the score turns into a direction.
 
     Returns
     -------
     Consensus
-        ``buy`` above +0.2, ``sell`` below -0.2, otherwise or without quorum ``hold``.
+        ``buy`` above one threshold, ``sell`` below the other, otherwise or without quorum ``hold``.
 
     Raises
     ------
@@ -145,9 +149,12 @@ def reach_consensus(
     )
     score = _weighted_score(signals, weights, present)
     has_quorum = present >= quorum
+    direction = (
+        Direction.BUY if score > buy_above else Direction.SELL if score < sell_below else Direction.HOLD
+    )
     return Consensus(
         symbol=symbol,
-        signal=_direction(score) if has_quorum else Direction.HOLD,
+        signal=direction if has_quorum else Direction.HOLD,
         score=quantise(score, places=_PLACES),
         quorum=has_quorum,
         weight_present=present,
@@ -192,9 +199,3 @@ def _weighted_score(signals: list[Signal], weights: Mapping[str, Decimal], prese
     with exact():
         total = sum((weights.get(voice.agent, ZERO) * Decimal(str(voice.score)) for voice in signals), ZERO)
         return total / present
-
-
-def _direction(score: Decimal) -> Direction:
-    if score > BUY_ABOVE:
-        return Direction.BUY
-    return Direction.SELL if score < SELL_BELOW else Direction.HOLD
