@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from alphapulse.domain.candles import Candle
 from alphapulse.domain.instruments import Interval
 from alphapulse.market.writing import StoredBar
-from alphapulse.providers.candles import CandleSource
+from alphapulse.providers.candles import CandleSource, as_exchange
+from functions.market_data.exchange_continuation import exchange_continuation
+from functions.market_data.wanted_bars import Continuation
 
 # The simulation has no beginning; its first bars are as many as are ever answered at once.
 _FIRST_BARS: Final = {"simulated": 500, "directory": 10_000_000}
@@ -16,24 +17,14 @@ _FIRST_BARS: Final = {"simulated": 500, "directory": 10_000_000}
 _MOST_MISSED_BARS: Final = {"simulated": 1_000, "directory": 10_000_000}
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
-    """Bars to store.
-
-    Attributes
-    ----------
-    candles : sequence of Candle
-        Oldest first; may begin with bars that are stored already.
-    replaces : bool
-        The stored bars are not the beginning of this series and have to go.
-    """
-
-    candles: Sequence[Candle]
-    replaces: bool
-
-
 async def continuation(
-    source: CandleSource, symbol: str, interval: Interval, *, stored: StoredBar | None, every_bar: bool
+    source: CandleSource,
+    symbol: str,
+    interval: Interval,
+    *,
+    stored: StoredBar | None,
+    every_bar: bool,
+    now: dt.datetime,
 ) -> Continuation:
     """Return what a source has of a series beyond the newest stored bar.
 
@@ -52,12 +43,19 @@ async def continuation(
         The newest stored bar.
     every_bar : bool
         Return all bars, to have them compared with those that are stored.
+    now : datetime
+        Aware, UTC; tells which bars of an exchange have closed.
 
     Raises
     ------
     alphapulse.providers.candles.CandleError
         As the source says.
     """
+    exchange = as_exchange(source)
+    if exchange is not None:
+        return await exchange_continuation(
+            exchange, symbol, interval, stored=stored, every_bar=every_bar, now=now
+        )
     first = _FIRST_BARS[source.name]
     newest = (await source.candles(symbol, interval, limit=1)).candles
     if not newest:

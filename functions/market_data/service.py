@@ -1,9 +1,9 @@
 """Bring instruments and candles of a source into PostgreSQL."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any, Final
 
 import structlog
 
@@ -22,12 +22,23 @@ from alphapulse.market.writing import (
     upsert_candles,
     upsert_instrument,
 )
-from alphapulse.providers.candles import CandleError, CandleSource, Listing, candle_source
+from alphapulse.providers.candles import (
+    CandleError,
+    CandleSource,
+    CandlesUnavailable,
+    Listing,
+    as_exchange,
+)
 from alphapulse.runtime.errors import DependencyDown
 from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.sending import send
 from alphapulse.runtime.trace import Trace
 from functions.market_data.continuation import continuation
+
+# One begins every minute. What is left over is taken up by the next one, where it stopped.
+_REFRESH_SECONDS: Final = 45.0
+# So many questions without an answer, and the others are not asked either.
+_MOST_UNANSWERED: Final = 3
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -40,6 +51,9 @@ class Refresh:
     ----------
     series, failed : int
         Series looked at, and series that could not be read or stored.
+    left : int
+        Series that were left for the next refresh, because the source takes no more requests, does not
+        answer, or the time was over.
     bars : int
         Bars added or altered.
     events : list of Event
@@ -48,8 +62,16 @@ class Refresh:
 
     series: int = 0
     failed: int = 0
+    left: int = 0
     bars: int = 0
     events: list[Event] = field(default_factory=list)
+    unanswered: int = 0
+    busy: bool = False
+
+    @property
+    def given_up(self) -> bool:
+        """Whether asking the source goes on to no purpose."""
+        return self.busy or self.unanswered >= _MOST_UNANSWERED
 
 
 class MarketData:
@@ -80,18 +102,28 @@ class MarketData:
         """
         async with self._turn:
             done = Refresh()
-            for listing in await self._listings(symbols):
-                for interval in listing.intervals:
-                    symbol = listing.instrument.symbol
+            series = _in_order(await self._listings(symbols))
+            exchange = as_exchange(self._source)
+            deadline = None if exchange is None else asyncio.get_running_loop().time() + _REFRESH_SECONDS
+            places = asyncio.Semaphore(1 if exchange is None else exchange.facts.parallel)
+
+            async def refresh_one(symbol: str, interval: Interval) -> None:
+                async with places:
+                    if done.given_up or _passed(deadline):
+                        done.left += 1
+                        return
                     await self._refresh_series(symbol, interval, done, trace=trace, every_bar=every_bar)
+
+            await _together([refresh_one(symbol, interval) for symbol, interval in series])
             await self._publish(done.events)
-        logger.info("market_refreshed", series=done.series, failed=done.failed, bars=done.bars)
+        logger.info(
+            "market_refreshed", series=done.series, failed=done.failed, left=done.left, bars=done.bars
+        )
         return done
 
-    @cached_property
+    @property
     def _source(self) -> CandleSource:
-        settings = self._resources.settings
-        return candle_source(settings.market_data_dir, settings.simulation_seed, clock=self._resources.clock)
+        return self._resources.candles
 
     async def _listings(self, symbols: Collection[str]) -> list[Listing]:
         """Store the instruments of the source, and return those that are asked for.
@@ -106,6 +138,12 @@ class MarketData:
         except OSError as error:
             logger.warning("market_data_unreadable", error=str(error))
             raise DependencyDown("the directory of candle files cannot be read") from error
+        except CandlesUnavailable as error:
+            logger.warning("market_data_unreadable", error=str(error))
+            raise DependencyDown(str(error)) from error
+        if not listings and as_exchange(self._source) is not None:
+            # No reason to halt everything: rather the list of symbols is wrong, or the answer was.
+            raise DependencyDown(f"{self._source.name} lists none of the chosen symbols")
         now = self._resources.clock()
         async with self._resources.platform.session() as session:
             for listing in listings:
@@ -124,6 +162,9 @@ class MarketData:
             event = await self._store_series(symbol, interval, trace=trace, every_bar=every_bar)
         except (CandleError, InvalidCandle, ConstraintViolated) as error:
             done.failed += 1
+            if isinstance(error, CandlesUnavailable):
+                done.unanswered += 1
+                done.busy = done.busy or error.busy
             logger.warning("series_not_refreshed", symbol=symbol, interval=interval.value, error=str(error))
             return
         if event is None:
@@ -139,7 +180,9 @@ class MarketData:
     ) -> Event | None:
         async with self._resources.platform.session() as session:
             stored = await newest_bar(session, symbol, interval)
-        wanted = await continuation(self._source, symbol, interval, stored=stored, every_bar=every_bar)
+        wanted = await continuation(
+            self._source, symbol, interval, stored=stored, every_bar=every_bar, now=self._resources.clock()
+        )
         async with self._resources.platform.session() as session:
             if wanted.replaces:
                 await delete_series(session, symbol, interval)
@@ -182,3 +225,25 @@ class MarketData:
         if sent:
             async with self._resources.platform.session() as session:
                 await outbox.mark_sent(session, sent)
+
+
+def _in_order(listings: Iterable[Listing]) -> list[tuple[str, Interval]]:
+    """Return every series, the finest bars of all symbols first: they are the ones that age soonest."""
+    series = [(listing.instrument.symbol, interval) for listing in listings for interval in listing.intervals]
+    return sorted(series, key=lambda one: one[1].seconds)
+
+
+def _passed(deadline: float | None) -> bool:
+    return deadline is not None and asyncio.get_running_loop().time() > deadline
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of them; when one fails, none of the others goes on behind the caller's back."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -256,7 +256,9 @@ class TestSimulation:
         stored_bar = StoredBar(last.open_time, last.close, "simulated")
         clock.advance(minutes=3)
 
-        wanted = await continuation(source, "BTC-USDT", Interval.MINUTE, stored=stored_bar, every_bar=False)
+        wanted = await continuation(
+            source, "BTC-USDT", Interval.MINUTE, stored=stored_bar, every_bar=False, now=clock()
+        )
 
         assert [bar.open_time.minute for bar in wanted.candles] == [59, 0, 1, 2]
         assert not wanted.replaces

@@ -23,6 +23,7 @@ from alphapulse.providers.candles.source import (
 )
 
 if TYPE_CHECKING:
+    from alphapulse.providers.candles.exchange import ExchangeCandles
     from alphapulse.providers.candles.public_market import PublicMarket
     from alphapulse.providers.shared_reads import Observer
     from alphapulse.tenancy.cache import CacheConnection
@@ -40,6 +41,7 @@ __all__ = [
     "Listing",
     "Ticker",
     "UnknownSymbol",
+    "as_exchange",
     "candle_source",
     "public_market",
     "utc_now",
@@ -130,6 +132,15 @@ def public_market(name: str) -> "PublicMarket":
         if market.facts.name == name:
             return market
     raise ValueError(f"there is no adapter for market data of {name!r}")
+
+
+def as_exchange(source: CandleSource) -> "ExchangeCandles | None":
+    """Return a source that is an exchange as one; None for another."""
+    if not source.shares_prices:
+        return None
+    from alphapulse.providers.candles.exchange import ExchangeCandles  # noqa: PLC0415 - only if chosen
+
+    return source if isinstance(source, ExchangeCandles) else None
 
 
 def _live(exchange: Exchange, clock: Clock) -> CandleSource:
