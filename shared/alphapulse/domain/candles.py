@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby, pairwise
+from operator import sub
 
 from alphapulse.domain.instruments import Interval
 from alphapulse.domain.money import ZERO, decimal_text, exact
@@ -94,6 +95,9 @@ def find_gaps(open_times: Sequence[datetime], interval: Interval) -> list[Gap]:
         When the times do not ascend or are not whole intervals apart.
     """
     step = timedelta(seconds=interval.seconds)
+    steps = list(map(sub, open_times[1:], open_times))
+    if steps.count(step) == len(steps):
+        return []
     gaps = []
     for earlier, later in pairwise(open_times):
         bars, rest = divmod(later - earlier, step)

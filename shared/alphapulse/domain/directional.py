@@ -15,7 +15,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from alphapulse.domain.indicators import FloatArray, IndicatorError, NotFinite, checked, percent, true_range
+from alphapulse.domain.indicators import (
+    FloatArray,
+    IndicatorError,
+    NotFinite,
+    checked,
+    checked_bars,
+    percent,
+    range_of,
+    ratio,
+    wilder,
+    windows,
+)
 from alphapulse.domain.smoothing import smoothed
 
 ADX_PERIOD: Final = 14
@@ -39,7 +50,9 @@ class Directional:
     minus_di: FloatArray
 
 
-def adx(highs: ArrayLike, lows: ArrayLike, closes: ArrayLike, period: int = ADX_PERIOD) -> Directional:
+def adx(
+    highs: ArrayLike, lows: ArrayLike, closes: ArrayLike, period: int = ADX_PERIOD, *, newest: bool = False
+) -> Directional:
     """Return Wilder's average directional index and indicators; lookback ``2 * period - 1``.
 
     As in TA-Lib the sums of movement and range are seeded with the first ``period - 1`` bars that have one
@@ -53,6 +66,8 @@ def adx(highs: ArrayLike, lows: ArrayLike, closes: ArrayLike, period: int = ADX_
         At least ``2 * period`` bars.
     period : int
         Bars; at least 2.
+    newest : bool
+        Whether only the newest values are wanted.
 
     Raises
     ------
@@ -62,22 +77,23 @@ def adx(highs: ArrayLike, lows: ArrayLike, closes: ArrayLike, period: int = ADX_
     """
     if period < 2:  # noqa: PLR2004 - one bar has no bars before it to seed the sums with
         raise IndicatorError(f"the period of an ADX must be at least 2, was {period}")
-    high, low = (checked(series, needed=2 * period, period=period) for series in (highs, lows))
-    ranges = true_range(high, low, closes)
+    high, low, close = checked_bars(highs, lows, closes, needed=2 * period, period=period)
+    ranges = range_of(high, low, close)
     up, down = high[1:] - high[:-1], low[:-1] - low[1:]
-    rises = np.where((up > down) & (up > 0.0), up, 0.0)
-    falls = np.where((down > up) & (down > 0.0), down, 0.0)
-    parts = np.stack((rises, falls, ranges))
+    parts = np.array((np.maximum(up, 0.0) * (up > down), np.maximum(down, 0.0) * (down > up), ranges))
     first = period - 1
-    plus, minus, whole = smoothed(parts[:, first:], parts[:, :first].sum(axis=1) / period, 1.0 / period)[
-        :, 1:
-    ]
+    plus, minus, whole = smoothed(
+        parts[:, first:], np.add.reduce(parts[:, :first], axis=1) / period, 1.0 / period
+    )[:, 1:]
     if not np.isfinite(whole[-1]):
         raise NotFinite("the ranges are too large for float64")
-    index = percent(np.abs(plus - minus), plus + minus)
-    average: FloatArray = smoothed(index[None, period:], index[:period].mean()[None], 1.0 / period)[0]
+    average: FloatArray = wilder(percent(np.abs(plus - minus), plus + minus)[None], period, newest=newest)[0]
+    bars = len(average)
     return Directional(
-        adx=average, plus_di=percent(plus, whole)[first:], minus_di=percent(minus, whole)[first:]
+        # Weights that sum to 1 but for rounding may carry a mean of hundreds past it.
+        adx=np.minimum(average, 100.0),
+        plus_di=percent(plus[-bars:], whole[-bars:]),
+        minus_di=percent(minus[-bars:], whole[-bars:]),
     )
 
 
@@ -95,6 +111,6 @@ def efficiency_ratio(closes: ArrayLike, period: int = EFFICIENCY_PERIOD) -> Floa
     """
     series = checked(closes, needed=period + 1, period=period)
     made = np.abs(series[period:] - series[:-period])
-    gone = np.lib.stride_tricks.sliding_window_view(np.abs(series[1:] - series[:-1]), period).sum(axis=-1)
-    ratio: FloatArray = np.minimum(np.divide(made, gone, out=np.zeros_like(made), where=gone > 0.0), 1.0)
-    return ratio
+    gone = np.add.reduce(windows(np.abs(series[1:] - series[:-1]), period), axis=-1)
+    efficiency: FloatArray = np.minimum(ratio(made, gone), 1.0)
+    return efficiency

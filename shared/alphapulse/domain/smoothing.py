@@ -43,14 +43,22 @@ def smoothed(series: FloatArray, seed: FloatArray, share: float) -> FloatArray:
     blocks = -(-bars // _BLOCK)
     padded = np.zeros((rows, blocks * _BLOCK))
     padded[:, :bars] = series
-    local = padded.reshape(rows, blocks, _BLOCK) @ mixed
-    if blocks == 1:
-        averages[:, 1:] = (local[:, 0] + seed[:, None] * carried)[:, :bars]
-        return averages
+    local = (padded.reshape(-1, _BLOCK) @ mixed).reshape(rows, blocks, _BLOCK)
     carries = _carries(seed.tolist(), local[:, :, -1].tolist(), float(carried[-1]))
     local += np.array(carries)[:, :, None] * carried
     averages[:, 1:] = local.reshape(rows, -1)[:, :bars]
     return averages
+
+
+def smoothed_end(series: FloatArray, seed: FloatArray, share: float) -> FloatArray:
+    """Return the newest averages alone, each a weighted sum: the end of :func:`smoothed` but for rounding.
+
+    Returns
+    -------
+    ndarray, shape (m, 1)
+    """
+    weights, kept = _end_weights(series.shape[1], share)
+    return (series @ weights + kept * seed)[:, None]
 
 
 def _carries(seeds: list[float], ends: list[list[float]], decay: float) -> list[list[float]]:
@@ -72,3 +80,10 @@ def _block_weights(share: float) -> tuple[FloatArray, FloatArray]:
     distance = steps[None, :] - steps[:, None]
     mixed = np.where(distance >= 0, share * decay ** np.maximum(distance, 0), 0.0)
     return np.asarray(decay ** (steps + 1.0), np.float64), np.asarray(mixed, np.float64)
+
+
+@lru_cache(maxsize=256)
+def _end_weights(bars: int, share: float) -> tuple[FloatArray, float]:
+    decay = 1.0 - share
+    weights = share * decay ** np.arange(bars - 1, -1, -1.0)
+    return np.asarray(weights, np.float64), decay**bars

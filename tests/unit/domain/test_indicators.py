@@ -1,17 +1,14 @@
-import csv
-import gzip
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import talib
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from alphapulse.domain import incremental
+from alphapulse.domain.activity import obv, realised_volatility
+from alphapulse.domain.directional import adx, efficiency_ratio
 from alphapulse.domain.indicators import (
     IndicatorError,
     NotEnoughBars,
@@ -26,7 +23,6 @@ from alphapulse.domain.indicators import (
 )
 
 Floats = NDArray[np.float64]
-ORACLE_TOLERANCE = 1e-8
 
 # StockCharts, ChartSchool, Relative Strength Index, its spreadsheet example; TA-Lib agrees.
 _CLOSES = """
@@ -55,91 +51,8 @@ def random_prices(seed: int = 20260101, bars: int = 2_000) -> Prices:
     return Prices(close * (1.0 + wicks[0]), close * (1.0 - wicks[1]), close)
 
 
-def real_prices(directory: Path) -> Prices:
-    with gzip.open(directory / "BTC-USD_1d.csv.gz", "rt", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return Prices(*(np.array([float(row[column]) for row in rows]) for column in ("high", "low", "close")))
-
-
-@pytest.fixture(params=["random", "real"])
-def prices(request: pytest.FixtureRequest) -> Prices:
-    if request.param == "random":
-        return random_prices()
-    return real_prices(request.getfixturevalue("market_data"))
-
-
-def assert_equals_oracle(found: Floats, oracle: Floats) -> None:
-    defined = oracle[~np.isnan(oracle)]
-    assert len(found) == len(defined)
-    np.testing.assert_allclose(found, defined, rtol=0.0, atol=ORACLE_TOLERANCE)
-
-
 def test_rsi_gives_the_published_values() -> None:
     np.testing.assert_allclose(rsi(PUBLISHED_CLOSES), PUBLISHED_RSI, rtol=0.0, atol=6e-5)
-
-
-def test_rsi_equals_talib(prices: Prices) -> None:
-    assert_equals_oracle(rsi(prices.close), talib.RSI(prices.close, 14))
-
-
-def test_macd_equals_talib(prices: Prices) -> None:
-    found = macd(prices.close)
-
-    for line, oracle in zip(
-        (found.macd, found.signal, found.histogram), talib.MACD(prices.close), strict=True
-    ):
-        assert_equals_oracle(line, oracle)
-
-
-def test_bollinger_bands_equal_talib(prices: Prices) -> None:
-    found = bollinger(prices.close)
-
-    oracle = talib.BBANDS(prices.close, timeperiod=20, nbdevup=2.0, nbdevdn=2.0)
-    for band, expected in zip((found.upper, found.middle, found.lower), oracle, strict=True):
-        assert_equals_oracle(band, expected)
-
-
-def test_atr_equals_talib(prices: Prices) -> None:
-    assert_equals_oracle(atr(*prices), talib.ATR(*prices, 14))
-
-
-@pytest.mark.parametrize("period", [2, 14, 50, 200])
-def test_averages_equal_talib(prices: Prices, period: int) -> None:
-    assert_equals_oracle(ema(prices.close, period), talib.EMA(prices.close, period))
-    assert_equals_oracle(sma(prices.close, period), talib.SMA(prices.close, period))
-
-
-@pytest.mark.parametrize(("fast", "slow", "signal"), [(3, 10, 16), (5, 35, 5)])
-def test_macd_of_other_periods_equals_talib(fast: int, slow: int, signal: int) -> None:
-    close = random_prices().close
-
-    assert_equals_oracle(
-        macd(close, fast=fast, slow=slow, signal=signal).signal, talib.MACD(close, fast, slow, signal)[1]
-    )
-
-
-def test_every_indicator_bar_by_bar_gives_the_same_numbers(prices: Prices) -> None:
-    lines, bands = macd(prices.close), bollinger(prices.close)
-    of_close: dict[Callable[[float], object], Floats] = {
-        incremental.Rsi().update: rsi(prices.close),
-        incremental.Ema(50).update: ema(prices.close, 50),
-        incremental.Sma(50).update: sma(prices.close, 50),
-        incremental.Macd().update: np.column_stack([lines.macd, lines.signal, lines.histogram]),
-        incremental.Bollinger().update: np.column_stack([bands.upper, bands.middle, bands.lower]),
-    }
-
-    for update, whole in of_close.items():
-        stepped = [value for close in prices.close.tolist() if (value := update(close)) is not None]
-        np.testing.assert_allclose(stepped, whole, rtol=1e-12, atol=ORACLE_TOLERANCE)
-
-
-def test_atr_bar_by_bar_gives_the_same_numbers(prices: Prices) -> None:
-    average = incremental.Atr()
-    bars = zip(*(series.tolist() for series in prices), strict=True)
-
-    stepped = [value for bar in bars if (value := average.update(*bar)) is not None]
-
-    np.testing.assert_allclose(stepped, atr(*prices), rtol=1e-12, atol=ORACLE_TOLERANCE)
 
 
 ONE_INPUT: list[tuple[Callable[[Floats], object], int]] = [
@@ -149,6 +62,10 @@ ONE_INPUT: list[tuple[Callable[[Floats], object], int]] = [
     (lambda series: atr(series, series, series), 15),
     (lambda series: ema(series, 50), 50),
     (lambda series: sma(series, 50), 50),
+    (lambda series: adx(series, series, series), 28),
+    (efficiency_ratio, 11),
+    (lambda series: realised_volatility(series, 20), 21),
+    (lambda series: obv(series, series), 1),
 ]
 
 
@@ -185,7 +102,7 @@ def test_incremental_indicator_refuses_nan_and_keeps_its_state() -> None:
 
     found += [index.update(close) for close in PUBLISHED_CLOSES[20:]]
 
-    np.testing.assert_allclose(found[14:], PUBLISHED_RSI, rtol=0.0, atol=6e-5)
+    np.testing.assert_allclose(np.array(found[14:]), PUBLISHED_RSI, rtol=0.0, atol=6e-5)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +115,12 @@ def test_incremental_indicator_refuses_nan_and_keeps_its_state() -> None:
         lambda: incremental.Macd(fast=26, slow=12),
         lambda: incremental.Wilder(0),
         lambda: incremental.Sma(0),
+        lambda: adx(PUBLISHED_CLOSES, PUBLISHED_CLOSES, PUBLISHED_CLOSES, 1),
+        lambda: adx(PUBLISHED_CLOSES[1:], PUBLISHED_CLOSES, PUBLISHED_CLOSES),
+        lambda: incremental.Adx(1),
+        lambda: obv([1.0, 2.0], [1.0]),
+        lambda: realised_volatility([*PUBLISHED_CLOSES, 0.0], 5),
+        lambda: incremental.RealisedVolatility(5).update(0.0),
     ],
 )
 def test_impossible_settings_and_shapes_are_refused(wrong: Callable[[], object]) -> None:
@@ -209,18 +132,33 @@ def test_closes_that_never_move_have_an_rsi_of_zero_as_in_talib() -> None:
     flat = np.full(40, 7.0)
 
     assert rsi(flat).tolist() == [0.0] * 26
-    assert_equals_oracle(rsi(flat), talib.RSI(flat, 14))
+    assert talib.RSI(flat, 14)[14:].tolist() == [0.0] * 26
 
 
-@given(
-    st.lists(st.floats(min_value=0.01, max_value=1e6), min_size=34, max_size=150),
-    st.integers(min_value=1, max_value=100),
-)
-def test_indicators_of_any_prices_are_finite_and_in_their_range(closes: list[float], shift: int) -> None:
-    index, bands, lines = rsi(closes), bollinger(closes), macd(closes)
+def test_bars_that_never_move_have_no_direction_as_in_talib() -> None:
+    flat = np.full(60, 7.0)
 
-    assert ((index >= 0.0) & (index <= 100.0)).all()
-    assert (bands.lower <= bands.upper).all()
-    assert np.isfinite(lines.histogram).all()
-    # Moving all prices up leaves every change, and so the MACD, as it was.
-    np.testing.assert_allclose(macd(np.array(closes) + shift).histogram, lines.histogram, atol=1e-6)
+    lines = adx(flat, flat, flat)
+
+    assert lines.adx.tolist() == lines.plus_di.tolist() == lines.minus_di.tolist() == [0.0] * 33
+    assert talib.ADX(flat, flat, flat, 14)[27:].tolist() == [0.0] * 33
+    assert efficiency_ratio(flat).tolist() == [0.0] * 50
+
+
+def test_steady_rise_is_fully_efficient_and_a_return_to_the_start_not_at_all() -> None:
+    assert efficiency_ratio(np.arange(1.0, 40.0)).tolist() == [1.0] * 29
+    assert efficiency_ratio([1.0, 2.0, 3.0, 2.0, 1.0], 4).tolist() == [0.0]
+
+
+def test_realised_volatility_of_equal_steps_is_the_step() -> None:
+    closes = np.exp(0.01 * np.arange(30.0))
+
+    np.testing.assert_allclose(realised_volatility(closes, 20), 0.01, rtol=1e-12)
+
+
+def test_adx_refuses_ranges_that_overflow() -> None:
+    high, low = np.full(60, 1.7e308), np.full(60, 1.0)
+    low[::2] = -1.7e308
+
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(NotFinite, match="too large"):
+        adx(high, low, low)

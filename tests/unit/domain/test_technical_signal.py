@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,15 @@ from alphapulse.domain.signals import Abstention, Direction, Signal
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+COMPONENTS = ("rsi", "macd", "bollinger", "trend", "volume")
 
 
 def series_of(
-    closes: Sequence[float], *, missing: frozenset[int] = frozenset(), wick: float = 0.01
+    closes: Sequence[float],
+    *,
+    missing: frozenset[int] = frozenset(),
+    wick: float = 0.01,
+    volume: Sequence[float] | None = None,
 ) -> PriceSeries:
     rows = [
         (START + timedelta(hours=number), closes[max(number - 1, 0)], close)
@@ -30,7 +36,9 @@ def series_of(
     times, opened, close = (list(column) for column in zip(*rows, strict=True))
     opens, ends = np.array(opened), np.array(close)
     high, low = np.maximum(opens, ends) * (1 + wick), np.minimum(opens, ends) * (1 - wick)
-    return PriceSeries(tuple(times), opens, high, low, ends, np.ones(len(ends)))
+    # Volumes that differ, and are the same for the same bar.
+    volumes = np.array(volume) if volume is not None else 10.0 + np.cos(np.arange(len(ends)) * 1.7)
+    return PriceSeries(tuple(times), opens, high, low, ends, volumes)
 
 
 def wandering(bars: int = 300, seed: int = 3) -> list[float]:
@@ -48,6 +56,11 @@ def judge(
     bars = Bars(series, Interval.HOUR, source)
     evidence = Evidence("BTC-USDT", Interval.HOUR, now, bars=bars)
     return speak(evidence, parameters or TechnicalParameters())
+
+
+def only(name: str, **settings: float) -> TechnicalParameters:
+    nothing = {f"weight_{other}": 0.0 for other in COMPONENTS}
+    return TechnicalParameters.of(nothing | {f"weight_{name}": 1.0} | settings)
 
 
 def spoken(series: PriceSeries, parameters: TechnicalParameters | None = None) -> Signal:
@@ -79,18 +92,26 @@ def test_signal_names_agent_version_time_and_what_it_was_made_from() -> None:
         "atr",
         "ema_fast",
         "ema_slow",
+        "volume_share",
+        "adx",
+        "efficiency",
+        "volatility_ratio",
+        "regime",
     ]
 
 
 def test_reasons_carry_the_numbers_of_the_inputs() -> None:
     signal = spoken(series_of(wandering()))
 
-    figures = {item.name: item.value for item in signal.inputs}
+    figures: dict[str, Any] = {item.name: item.value for item in signal.inputs}
     assert f"RSI(14) is {figures['rsi']:.1f}" in signal.reasons[0]
     assert signal.reasons[1].startswith("MACD(12,26,9) is ")
     assert "Bollinger bands (20,2)" in signal.reasons[2]
     assert f"EMA(20) {figures['ema_fast']:.6g}" in signal.reasons[3]
-    assert f"the ATR is {figures['atr']:.6g}" in signal.reasons[4]
+    assert f"by {100 * abs(figures['volume_share']):.0f} % of the volume of 20 bars" in signal.reasons[4]
+    assert f"the ATR is {figures['atr']:.6g}" in signal.reasons[5]
+    assert f"the regime is {str(figures['regime']).replace('_', ' ')}: ADX(14) " in signal.reasons[6]
+    assert f"{figures['volatility_ratio']:.2f} times its median" in signal.reasons[6]
 
 
 def test_score_and_confidence_stay_in_their_ranges_and_score_decides_direction() -> None:
@@ -106,7 +127,7 @@ def test_score_and_confidence_stay_in_their_ranges_and_score_decides_direction()
 def test_turn_upwards_out_of_a_long_fall_buys_and_its_mirror_sells() -> None:
     falling = [100.0 * 0.995**bar for bar in range(200)]
     turning = [falling[-1] * 1.002**bar for bar in range(1, 6)]
-    only_macd = TechnicalParameters(weight_rsi=0.0, weight_bollinger=0.0, weight_trend=0.0)
+    only_macd = only("macd")
 
     assert spoken(series_of(falling + turning), only_macd).signal is Direction.BUY
     assert spoken(series_of([1e4 / close for close in falling + turning]), only_macd).signal is Direction.SELL
@@ -114,14 +135,14 @@ def test_turn_upwards_out_of_a_long_fall_buys_and_its_mirror_sells() -> None:
 
 def test_each_weight_alone_lets_its_indicator_decide() -> None:
     rising = series_of([100.0 * 1.01**bar for bar in range(200)])
-    nothing = {f"weight_{name}": 0.0 for name in ("rsi", "macd", "bollinger", "trend")}
 
     def alone(name: str) -> float:
-        return spoken(rising, TechnicalParameters(**(nothing | {f"weight_{name}": 1.0}))).score  # type: ignore[arg-type]
+        return spoken(rising, only(name)).score
 
     assert alone("trend") == 1.0
     assert alone("rsi") == -1.0
     assert alone("bollinger") < -0.5
+    assert alone("volume") == 1.0
 
 
 def test_bars_before_the_window_change_nothing() -> None:
@@ -194,6 +215,23 @@ def test_value_that_is_not_finite_abstains() -> None:
     assert "not finite" in refused(series).reason
 
 
+def test_bars_of_another_interval_than_asked_for_abstain() -> None:
+    bars = Bars(series_of(wandering()), Interval.DAY, "directory")
+
+    found = speak(Evidence("BTC-USDT", Interval.HOUR, NOW, bars=bars), TechnicalParameters())
+
+    assert isinstance(found, Abstention)
+    assert found.reason == "asked about bars of 1h, found bars of 1d"
+
+
+def test_bars_that_have_not_closed_yet_abstain() -> None:
+    series = series_of(wandering())
+    before = series.open_times[-1] + timedelta(minutes=59)
+
+    assert "after 2026-01-13T11:59:00" in str(judge(series, now=before))
+    assert isinstance(judge(series, now=before + timedelta(minutes=1)), Signal)
+
+
 def test_candles_become_arrays_with_their_times() -> None:
     candles = [
         Candle(START + timedelta(hours=n), Decimal(1), Decimal("2.5"), Decimal("0.5"), Decimal(2), Decimal(n))
@@ -232,7 +270,9 @@ def test_settings_replace_defaults() -> None:
         ({"macd_fast": 26}, "macd_fast must be less than macd_slow, was 26 and 26"),
         ({"trend_fast": 60}, "trend_fast must be less than trend_slow"),
         ({"window": 49}, "window must be at least 50 bars, was 49"),
-        ({f"weight_{n}": 0 for n in ("rsi", "macd", "bollinger", "trend")}, "at least one weight"),
+        ({f"weight_{name}": 0 for name in COMPONENTS}, "at least one weight"),
+        ({"regime_adx_trending": 4}, "regime_adx_trending must be a number from 5 to 80, was 4"),
+        ({"regime_shift": 1}, "regime_shift must be a number from 0 to 0.9, was 1"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(settings: dict[str, object], message: str) -> None:

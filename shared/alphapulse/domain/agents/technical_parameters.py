@@ -1,7 +1,8 @@
 """The named parameters of the technical agent, with their bounds and meanings."""
 
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from alphapulse.domain.agents.parameters import (
     InvalidParameters,
@@ -10,6 +11,15 @@ from alphapulse.domain.agents.parameters import (
     require_order,
     total_weight,
 )
+from alphapulse.domain.regime import RegimeParameters
+
+_REGIME: Final = "regime_"
+
+
+def _of_regime(name: str) -> Any:
+    # The regime's own parameter, with its default and bounds, under a name of this agent.
+    default, bound = getattr(RegimeParameters(), name), RegimeParameters.bounds()[name]
+    return parameter(default, bound.least, bound.most, bound.meaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +49,22 @@ class TechnicalParameters(Parameters):
     trend_fast: int = parameter(20, 2, 200, "bars of the fast trend average")
     trend_slow: int = parameter(50, 3, 400, "bars of the slow trend average")
     trend_full_atr: float = parameter(2.0, 0.1, 20, "distance of averages, in ATRs, scoring 1")
-    weight_rsi: float = parameter(0.25, 0, 1, "share of the RSI in the score")
-    weight_macd: float = parameter(0.25, 0, 1, "share of the MACD in the score")
-    weight_bollinger: float = parameter(0.20, 0, 1, "share of the Bollinger bands in the score")
+    volume_period: int = parameter(20, 2, 200, "bars over which volume is balanced")
+    volume_full_share: float = parameter(0.5, 0.05, 1, "net share of the volume, one way, that scores 1")
+    weight_rsi: float = parameter(0.20, 0, 1, "share of the RSI in the score")
+    weight_macd: float = parameter(0.20, 0, 1, "share of the MACD in the score")
+    weight_bollinger: float = parameter(0.15, 0, 1, "share of the Bollinger bands in the score")
     weight_trend: float = parameter(0.30, 0, 1, "share of the trend in the score")
+    weight_volume: float = parameter(0.15, 0, 1, "share of the volume in the score")
+    regime_adx_period: int = _of_regime("adx_period")
+    regime_adx_trending: float = _of_regime("adx_trending")
+    regime_efficiency_period: int = _of_regime("efficiency_period")
+    regime_efficiency_trending: float = _of_regime("efficiency_trending")
+    regime_volatility_period: int = _of_regime("volatility_period")
+    regime_volatility_history: int = _of_regime("volatility_history")
+    regime_volatile_ratio: float = _of_regime("volatile_ratio")
+    regime_shift: float = parameter(0.5, 0, 0.9, "share of its weight that a component out of regime loses")
+    volatile_confidence: float = parameter(0.5, 0, 1, "share of the confidence left in a volatile regime")
     max_delay_seconds: int = parameter(120, 0, 86_400, "how late the newest bar may be, in seconds")
     horizon_bars: int = parameter(24, 1, 1000, "bars ahead a signal looks, after which it is scored")
 
@@ -63,7 +85,20 @@ class TechnicalParameters(Parameters):
             self.bollinger_period,
             self.atr_period + 1,
             self.trend_slow,
+            self.volume_period + 1,
         )
+
+    @property
+    def regime(self) -> RegimeParameters:
+        """Settings of the regime, for which a window may be too short: then it is unknown."""
+        return _regime_of(self)
+
+
+@lru_cache(maxsize=256)
+def _regime_of(parameters: TechnicalParameters) -> RegimeParameters:
+    return RegimeParameters(
+        **{name: getattr(parameters, _REGIME + name) for name in RegimeParameters.bounds()}
+    )
 
 
 PARAMETERS: Final = TechnicalParameters
