@@ -1,7 +1,9 @@
 """What agents read, kept under the digest of its content.
 
 The evidence of a signal is one small document that names its parts, one per dataset, by their digests. Agents
-and tenants that read the same share the parts. The moment of the signal is not in it: the signal has that.
+and tenants that read the same share the parts. The moment of the signal is not in it: the signal has that. The
+times at which on-chain series were retrieved are in the small document, so that years of days are kept once a
+day, and not as often as they are asked for.
 """
 
 import datetime as dt
@@ -9,7 +11,7 @@ import hashlib
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -17,7 +19,7 @@ import orjson
 from alphapulse.agents.documents import field_types, from_json, to_json
 from alphapulse.data import queries
 from alphapulse.data.session import Session
-from alphapulse.domain.agents.evidence import Evidence
+from alphapulse.domain.agents.evidence import DailySeries, Evidence
 from alphapulse.domain.instruments import Interval
 
 #: Of the documents; rises when evidence that was kept before can no longer be read.
@@ -28,6 +30,7 @@ _PARTS: Final = ("bars", "on_chain", "supply", "posts", "governance")
 _REMEMBERED: Final = 64
 # Three times as fast as zlib's default and a tenth larger.
 _LEVEL: Final = 1
+_NO_TIME: Final = dt.datetime.fromtimestamp(0, dt.UTC)
 
 _sql = queries.load(__file__, "snapshots.sql")
 
@@ -65,23 +68,25 @@ class SnapshotMaker:
     def snapshot(self, evidence: Evidence) -> Snapshot:
         """Return the evidence as it is kept."""
         found = {name: getattr(evidence, name) for name in _PARTS}
-        parts = {name: self._document(part) for name, part in found.items() if part}
+        parts = {name: self._document(name, part) for name, part in found.items() if part}
         root = {
             "format": FORMAT,
             "symbol": evidence.symbol,
             "interval": evidence.interval.value,
             "missing": {str(what): why for what, why in evidence.missing.items()},
             "parts": {name: digest.hex() for name, (digest, _) in parts.items()},
+            "retrieved_at": {name: series.retrieved_at for name, series in evidence.on_chain.items()},
         }
         digest, document = _sealed(orjson.dumps(root, option=orjson.OPT_SORT_KEYS))
         return Snapshot(digest, {digest: document, **dict(parts.values())})
 
-    def _document(self, part: Any) -> tuple[bytes, bytes]:
+    def _document(self, name: str, part: Any) -> tuple[bytes, bytes]:
         key = _identity(part)
         known = self._known.get(key)
         if known is None:
+            content = to_json(_timeless(part) if name == "on_chain" else part)
             # The part is kept with its document, so that no other object can get its identity.
-            known = (part, *_sealed(to_json(part)))
+            known = (part, *_sealed(content))
             self._known[key] = known
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
@@ -139,9 +144,22 @@ def evidence_from(documents: Mapping[bytes, bytes], digest: bytes, *, now: dt.da
             name: from_json(_opened(documents, bytes.fromhex(part)), kinds[name])
             for name, part in root["parts"].items()
         }
+        if "on_chain" in parts:
+            parts["on_chain"] = _retrieved(parts["on_chain"], root["retrieved_at"])
         return Evidence(root["symbol"], Interval(root["interval"]), now, missing=root["missing"], **parts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EvidenceTampered(f"the document {digest.hex()} is no evidence") from error
+
+
+def _timeless(on_chain: Mapping[str, DailySeries]) -> dict[str, DailySeries]:
+    return {name: replace(series, retrieved_at=_NO_TIME) for name, series in on_chain.items()}
+
+
+def _retrieved(on_chain: Mapping[str, DailySeries], times: Mapping[str, str]) -> dict[str, DailySeries]:
+    return {
+        name: replace(series, retrieved_at=dt.datetime.fromisoformat(times[name]))
+        for name, series in on_chain.items()
+    }
 
 
 def _sealed(content: bytes) -> tuple[bytes, bytes]:
