@@ -4,10 +4,10 @@ from starlette.types import ASGIApp
 
 from alphapulse.runtime.http import http_app
 from alphapulse.runtime.resources import Resources
-from functions.agents import auto_trading, configuration, history, replays, runs
+from functions.agents import auto_trading, backtests, configuration, history, replays, runs
 
 
 def build(resources: Resources) -> ASGIApp:
     """Build the function's app."""
-    topics = (runs, replays, history, configuration, auto_trading)
+    topics = (runs, replays, history, configuration, auto_trading, backtests)
     return http_app(resources, title="agents", routers=[topic.router for topic in topics])

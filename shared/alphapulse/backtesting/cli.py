@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from alphapulse.backtesting.history import NoCandles, backtest_of, evidence_of, looked_back
+from alphapulse.backtesting.candles import NoCandles
+from alphapulse.backtesting.gathering import backtest_of, evidence_of, looked_back
 from alphapulse.backtesting.limits import TooLarge
 from alphapulse.backtesting.places import Place, PlaceError, place_of
 from alphapulse.backtesting.request import BacktestRequest, InvalidRequest

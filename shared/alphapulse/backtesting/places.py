@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from alphapulse.backtesting.history import History, from_source, from_store
+from alphapulse.backtesting.candles import History, from_source, from_store
 from alphapulse.backtesting.request import BacktestRequest
 from alphapulse.providers.candles import candle_source
 from alphapulse.providers.source import SourceKind

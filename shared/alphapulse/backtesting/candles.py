@@ -1,26 +1,18 @@
-"""The past a backtest walks over: candles of files, a store or the simulation, and the agents' other data."""
+"""Candles of a backtest: from files, from the store or simulated. Nothing here needs numpy."""
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from alphapulse.backtesting.limits import MOST_BARS, require_bars
 from alphapulse.backtesting.request import BacktestRequest
 from alphapulse.data import queries
 from alphapulse.data.session import Session
-from alphapulse.domain.agents.definition import AgentDefinition
-from alphapulse.domain.agents.evidence import Bars, Dataset, Evidence
-from alphapulse.domain.agents.registry import agent
-from alphapulse.domain.backtest.run import Backtest
 from alphapulse.domain.candles import Candle
-from alphapulse.domain.series import price_series
 from alphapulse.market.series import PAPER
 from alphapulse.providers.candles.source import CandleSource
-from alphapulse.providers.errors import ProviderError
-from alphapulse.providers.providers import Providers
-from alphapulse.runtime.resources import Resources
 
 sql = queries.load(__file__)
 
@@ -46,16 +38,6 @@ class History:
     candles: Sequence[Candle]
     first: int
     source: str
-
-
-def backtest_of(request: BacktestRequest) -> Backtest:
-    """Return what a request asks of the pure code; loads the agent."""
-    return Backtest(agent(request.agent), request.parameters, request.terms, request.plan)
-
-
-def looked_back(backtest: Backtest) -> int:
-    """Return how many bars before the first one an agent may read, whichever parameters are chosen."""
-    return max(backtest.definition.bars(parameters) for parameters in backtest.candidates)
 
 
 async def from_source(source: CandleSource, request: BacktestRequest, *, back: int) -> History:
@@ -117,37 +99,6 @@ async def stored_bars(session: Session, request: BacktestRequest) -> int:
     return count
 
 
-async def evidence_of(
-    history: History,
-    request: BacktestRequest,
-    definition: AgentDefinition,
-    resources: Resources,
-) -> Evidence:
-    """Return everything there is for an agent to read, past and future, with what is missing and why.
-
-    Parameters
-    ----------
-    history : History
-        The candles.
-    request : BacktestRequest
-        What is asked.
-    definition : AgentDefinition
-        Which datasets it reads.
-    resources : Resources
-        Of the process: the sources of everything but candles.
-    """
-    bars = Bars(price_series(history.candles), request.interval, history.source)
-    base = request.symbol.partition("-")[0]
-    found: dict[str, Any] = {}
-    missing: dict[str, str] = {}
-    for dataset in sorted(definition.reads - {Dataset.CANDLES}):
-        try:
-            found[dataset.value] = await _READERS[dataset](resources.providers, base)
-        except ProviderError as error:
-            missing[dataset.value] = str(error)
-    return Evidence(request.symbol, request.interval, resources.clock(), bars=bars, missing=missing, **found)
-
-
 def _history(request: BacktestRequest, candles: Sequence[Candle], first: int, source: str) -> History:
     if len(candles) <= first:
         span = "" if request.start is None and request.end is None else " in the time asked for"
@@ -161,11 +112,3 @@ def _length(request: BacktestRequest) -> dt.timedelta:
 
 def _candle(row: Any) -> Candle:
     return Candle(row["open_time"], row["open"], row["high"], row["low"], row["close"], row["volume"])
-
-
-_READERS: Final[Mapping[Dataset, Callable[[Providers, str], Awaitable[Any]]]] = {
-    Dataset.ON_CHAIN: Providers.on_chain,
-    Dataset.SUPPLY: Providers.supply,
-    Dataset.POSTS: Providers.posts,
-    Dataset.GOVERNANCE: Providers.governance,
-}

@@ -1,0 +1,1 @@
+"""Backtests of agents over stored candles."""
