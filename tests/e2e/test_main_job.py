@@ -32,7 +32,7 @@ def test_the_signal_of_the_last_bar_equals_one_computed_from_the_file_with_ta_li
     rows = read_candles(candle_file(market_files, "BTC-USD_1d"))[-int(found["bars"]) :]
     expected = with_ta_lib(rows)
     assert expected == {name: pytest.approx(found[name], abs=1e-8) for name in expected}
-    assert score_of(expected) == pytest.approx(signal["score"], abs=1e-6)
+    assert score_of(expected, found["regime"]) == pytest.approx(signal["score"], abs=1e-6)
     assert direction(signal["score"]) == signal["signal"]
     assert len(signal["reasons"]) >= 4
     assert {item["source"] for item in signal["inputs"]} == {"directory"}
@@ -40,8 +40,10 @@ def test_the_signal_of_the_last_bar_equals_one_computed_from_the_file_with_ta_li
 
 def with_ta_lib(rows: list[dict[str, str]]) -> dict[str, float]:
     """The agent's readings, computed by TA-Lib from the file's own rows."""
-    high, low, close = (np.array([float(row[name]) for row in rows]) for name in ("high", "low", "close"))
+    columns = ("high", "low", "close", "volume")
+    high, low, close, volume = (np.array([float(row[name]) for row in rows]) for name in columns)
     upper, middle, _ = talib.BBANDS(close, timeperiod=20, nbdevup=2, nbdevdn=2)
+    balance = talib.OBV(close, volume)
     return {
         "close": close[-1],
         "rsi": talib.RSI(close, 14)[-1],
@@ -50,19 +52,27 @@ def with_ta_lib(rows: list[dict[str, str]]) -> dict[str, float]:
         "atr": talib.ATR(high, low, close, 14)[-1],
         "ema_fast": talib.EMA(close, 20)[-1],
         "ema_slow": talib.EMA(close, 50)[-1],
+        "volume_share": (balance[-1] - balance[-21]) / volume[-20:].sum(),
+        # The regime is that of the newest 120 bars.
+        "adx": talib.ADX(high[-120:], low[-120:], close[-120:], 14)[-1],
     }
 
 
-def score_of(readings: dict[str, float]) -> float:
-    """The score, written anew from the agent's documentation: four parts, each within [-1, 1]."""
+def score_of(readings: dict[str, float], regime: str) -> float:
+    """The score, written anew from the agent's documentation: five parts, each within [-1, 1]."""
     rsi, atr = readings["rsi"], readings["atr"]
+    # Half of the weight of what expects a return is lost in a trend, of what follows the move in a range.
+    reverting = 0.5 if regime.startswith("trending") else 1.0
+    following = 0.5 if regime == "ranging" else 1.0
     parts = (
-        (0.25, (50 - rsi) / 20),  # 30 is oversold, 70 is overbought
-        (0.25, readings["macd_histogram"] / atr / 0.5),
-        (0.20, -readings["bollinger_position"]),
-        (0.30, (readings["ema_fast"] - readings["ema_slow"]) / atr / 2),
+        (0.20 * reverting, (50 - rsi) / 20),  # 30 is oversold, 70 is overbought
+        (0.20 * following, readings["macd_histogram"] / atr / 0.5),
+        (0.15 * reverting, -readings["bollinger_position"]),
+        (0.30 * following, (readings["ema_fast"] - readings["ema_slow"]) / atr / 2),
+        (0.15 * following, readings["volume_share"] / 0.5),
     )
-    return sum(weight * min(1.0, max(-1.0, part)) for weight, part in parts)
+    whole = sum(weight for weight, _ in parts)
+    return sum(weight * min(1.0, max(-1.0, part)) for weight, part in parts) / whole
 
 
 def direction(score: float) -> str:
