@@ -11,6 +11,7 @@ import structlog
 from alphapulse.data.errors import DatabaseError
 from alphapulse.events.publish import Publisher
 from alphapulse.runtime.cache_quotas import CacheQuotas
+from alphapulse.runtime.metrics import SourceCounts
 from alphapulse.runtime.settings import Secret, Settings
 from alphapulse.tenancy import call_backlog
 from alphapulse.tenancy.api_keys import ApiKeys
@@ -115,7 +116,10 @@ class Resources:
         """The cache Redis."""
         quotas = CacheQuotas(self)
         return CacheConnection(
-            self._secret("redis_url").reveal(), quota_of=quotas.of, on_crossing=quotas.crossed
+            self._secret("redis_url").reveal(),
+            quota_of=quotas.of,
+            on_crossing=quotas.crossed,
+            on_shared_read=SourceCounts().read,
         )
 
     @cached_property
@@ -224,7 +228,6 @@ class Resources:
         """On-chain, supply, posts and governance data; shared through the cache Redis if there is one."""
         from alphapulse.providers.providers import Providers  # noqa: PLC0415 - see `mailer`
         from alphapulse.runtime.data_sources import provider_options  # noqa: PLC0415
-        from alphapulse.runtime.metrics import SourceCounts  # noqa: PLC0415
 
         cache = self.cache if self.settings.redis_url is not None else CacheConnection(None)
         options = provider_options(self.settings)

@@ -31,6 +31,7 @@ logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 QuotaOf = Callable[[TenantId], CacheQuota | None]
 OnCrossing = Callable[[QuotaCrossing], None]
+OnSharedRead = Callable[[str, str], None]
 
 
 class CacheConnection:
@@ -44,6 +45,8 @@ class CacheConnection:
         A tenant's quota; None while it is not known, and then a write is counted and not limited.
     on_crossing
         Told when a write brings a tenant to a level of its quota.
+    on_shared_read
+        Told of each read of data all tenants share: which, and `hit`, `miss` or `waited`.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class CacheConnection:
         max_connections: int = 16,
         quota_of: QuotaOf = lambda _: None,
         on_crossing: OnCrossing = lambda _: None,
+        on_shared_read: OnSharedRead = lambda _dataset, _outcome: None,
     ) -> None:
         self._url = url
         self._max_connections = max_connections
@@ -60,6 +64,7 @@ class CacheConnection:
         self._paused_until = 0.0
         self.quota_of = quota_of
         self.on_crossing = on_crossing
+        self.on_shared_read = on_shared_read
         self.touched: dict[str, float] = {}
         self._tenants: dict[TenantId, TenantCache] = {}
 
@@ -216,6 +221,11 @@ class SharedCache(Namespace):
         super().__init__(connection, prefix)
         self._scripts = connection
 
+    @property
+    def connection(self) -> CacheConnection:
+        """The process's connection, one for all its views."""
+        return self._scripts
+
     async def claim(self, *parts: str, token: str, seconds: float) -> bool:
         """Claim the making of a value; return False when another process has.
 
@@ -228,10 +238,26 @@ class SharedCache(Namespace):
         key = self._claim_key(*parts)
         return await self._scripts.run("SET", key, token, "NX", "PX", milliseconds) is not None
 
-    async def release(self, *parts: str, token: str) -> None:
-        """Give up a claim; one that has expired may be another's by now and is left alone."""
+    async def release(self, *parts: str, token: str) -> bool:
+        """Give up a claim; return False when it was no longer held.
+
+        One that has expired may be another's by now and is left alone.
+        """
         try:
-            await self._scripts.evaluate(_RELEASE_CLAIM, (self._claim_key(*parts),), (token,))
+            given_up = await self._scripts.evaluate(_RELEASE_CLAIM, (self._claim_key(*parts),), (token,))
+        except CacheUnavailable:
+            return False  # logged; it expires
+        return bool(given_up)
+
+    async def invalidate(self, *parts: str) -> None:
+        """Remove a value that is out of date, and tell whoever is making it that theirs is too.
+
+        The claim goes first: a value made from what was true before is then either removed here, or by its
+        maker, who finds the claim gone.
+        """
+        try:
+            await self._scripts.run("DEL", self._claim_key(*parts))
+            await self._scripts.run("DEL", self.key(*parts))
         except CacheUnavailable:
             return  # logged; it expires
 

@@ -65,6 +65,15 @@ class Namespace:
         except CacheUnavailable:
             return None
 
+    async def begins_with(self, *parts: str, prefix: bytes) -> bool:
+        """Tell whether a value is there and its JSON begins so; costs less than reading it."""
+        key = self.key(*parts)
+        try:
+            found: bytes = await self._connection.run("GETRANGE", key, 0, len(prefix) - 1)
+        except CacheUnavailable:
+            return False
+        return found == prefix
+
     async def get_many(self, keys: Sequence[tuple[str, ...]]) -> list[Any | None]:
         """Return one value or None per key."""
         if not keys:
