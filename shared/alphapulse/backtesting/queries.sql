@@ -26,4 +26,4 @@ FROM (
         AND (CAST(:first_open AS timestamptz) IS NULL OR open_time >= :first_open)
         AND (CAST(:last_open AS timestamptz) IS NULL OR open_time <= :last_open)
     LIMIT :row_limit
-) AS some;
+) AS found;
