@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alphapulse.domain.agents.registry import AGENT_NAMES
+from alphapulse.domain.instruments import Interval
 from alphapulse_local.manifest_check import (
     SCHEMA_DIRECTORY,
     cross_problems,
@@ -150,6 +151,14 @@ def test_other_paths_lead_nowhere(path: str) -> None:
         ({"type": "dev.knative.sources.ping", "schedule": "order-sync"}, {"order-sync"}),
         ({"type": "dev.knative.sources.ping", "schedule": "retention"}, {"retention"}),
         ({"type": "dev.knative.sources.ping", "schedule": "consensus-sweep"}, {"consensus"}),
+        *(
+            (
+                {"type": "dev.knative.sources.ping", "schedule": f"agent-schedule-{interval}"},
+                {"agent-schedule"},
+            )
+            for interval in Interval
+        ),
+        ({"type": "dev.knative.sources.ping", "schedule": "signal-scoring"}, {"signal-scoring"}),
     ],
 )
 def test_event_reaches_its_consumers(event: dict[str, str], consumers: set[str]) -> None:

@@ -64,6 +64,27 @@ async def start(work: TenantWork, plan: RunPlan) -> uuid.UUID:
     return run_id
 
 
+async def start_at_tick(work: TenantWork, plan: RunPlan, tick_at: dt.datetime) -> uuid.UUID | None:
+    """Begin the run of a schedule at the close of a bar; None when the tenant has one for it already.
+
+    Of two callers at once the second waits for the first: None if that commits, the run if it does not.
+    """
+    run_id, now = uuid7(), work.now
+    row = _run_row(work, plan, run_id, now)
+    if await _sql.insert_scheduled_run(work.session, **row, tick_at=tick_at) is None:
+        return None
+    await _ask(work, plan, run_id, now)
+    return run_id
+
+
+async def has_run_at_tick(work: TenantWork, interval: Interval, tick_at: dt.datetime) -> bool:
+    """Tell whether the schedule has begun the tenant's run at the close of a bar."""
+    found = await _sql.run_at_tick(
+        work.session, tenant_id=work.tenant_id.value, interval=interval.value, tick_at=tick_at
+    )
+    return found is not None
+
+
 def _run_row(work: TenantWork, plan: RunPlan, run_id: uuid.UUID, now: dt.datetime) -> dict[str, Any]:
     return {
         "tenant_id": work.tenant_id.value,

@@ -1,0 +1,1 @@
+"""Scores signals once their horizon has passed."""

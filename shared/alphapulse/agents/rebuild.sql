@@ -1,0 +1,2 @@
+-- name: tenants
+SELECT id FROM tenants ORDER BY id;
