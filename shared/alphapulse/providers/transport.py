@@ -75,8 +75,23 @@ class SourceClient:
         self._max_body_bytes = max_body_bytes
         self._client: httpx.AsyncClient | None = None
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Return the JSON that a GET of `path` answers.
+
+        Parameters
+        ----------
+        path
+            Below the base URL.
+        params
+            Of the query.
+        headers
+            Sent with this request beside those of the client.
 
         Raises
         ------
@@ -89,7 +104,7 @@ class SourceClient:
         AnswerMalformed
             No JSON, too long, or a redirect to another host.
         """
-        return await self._request("GET", path, params=params)
+        return await self._request("GET", path, params=params, headers=headers)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the JSON that a POST of a JSON document answers; raises as :meth:`get`."""

@@ -14,6 +14,7 @@ _ADDRESSES: Final = (
     "x",
     "snapshot",
     "tally",
+    "defillama",
 )
 
 

@@ -156,6 +156,7 @@ class Settings:
     x_url: str | None = _setting(_matching(_SAFE_ADDRESS))
     snapshot_url: str | None = _setting(_matching(_SAFE_ADDRESS))
     tally_url: str | None = _setting(_matching(_SAFE_ADDRESS))
+    defillama_url: str | None = _setting(_matching(_SAFE_ADDRESS))
 
     # Candles and prices: files if there is a directory, else an exchange's public endpoints or a simulation.
     market_data_dir: Path | None = _setting(Path)

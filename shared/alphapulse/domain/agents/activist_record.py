@@ -1,8 +1,9 @@
 """The proposals of an asset as they were at one moment: recent and past, decided and running."""
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from alphapulse.domain.agents.activist_parameters import ActivistParameters
@@ -68,12 +69,14 @@ def record_of(governance: Governance, now: datetime, parameters: ActivistParamet
     """
     reference = _reference(governance, now)
     history = timedelta(days=parameters.history_days)
-    begun = {
-        proposal.id: proposal
-        for proposal in sorted(governance.proposals, key=_order)
-        if timedelta() <= reference - proposal.started_at < history and proposal.state != "cancelled"
-    }
-    proposals = tuple(sorted(begun.values(), key=_order))
+    begun: dict[str, Proposal] = {}
+    for proposal in governance.proposals:
+        if timedelta() <= reference - proposal.started_at < history and proposal.state != "cancelled":
+            known = begun.get(proposal.id)
+            # Of two versions of a proposal always the same one, whatever order they came in.
+            if known is None or repr(proposal) < repr(known):
+                begun[proposal.id] = proposal
+    proposals = tuple(sorted(begun.values(), key=attrgetter("started_at", "id")))
     return Record(proposals, reference, timedelta(days=parameters.recent_days))
 
 
@@ -104,8 +107,3 @@ def _reference(governance: Governance, now: datetime) -> datetime:
         if moment <= now
     ]
     return max(moments, default=now)
-
-
-def _order(proposal: Proposal) -> tuple[object, ...]:
-    # By everything there is, so that the order they came in cannot change a signal; None sorts as text.
-    return (proposal.started_at, *(str(value) for value in astuple(proposal)))

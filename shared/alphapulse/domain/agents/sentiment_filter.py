@@ -3,13 +3,16 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from alphapulse.domain.agents.evidence import ScoredPost
 from alphapulse.domain.agents.sentiment_parameters import SentimentParameters
+
+_EVERYTHING: Final = attrgetter("posted_at", *(item for item in ScoredPost.__slots__ if item != "posted_at"))
 
 
 class Fault(StrEnum):
@@ -97,7 +100,7 @@ def sift(posts: Iterable[ScoredPost], reference: datetime, parameters: Sentiment
         if timedelta() <= reference - post.posted_at <= max_age and _usable(post, faults)
     ]
     # By everything there is, so that the order they came in cannot change a signal.
-    recent.sort(key=lambda post: (post.posted_at, astuple(post)))
+    recent.sort(key=_EVERYTHING)
     first = _without_repeated(recent, faults)
     plain = [post for post in first if not _is_spam(post, faults, parameters)]
     originals = _limited(
@@ -137,12 +140,12 @@ def _is_spam(post: ScoredPost, faults: Counter[Fault], parameters: SentimentPara
 def _limited(
     posts: Sequence[ScoredPost], keys: Sequence[str], most: int, fault: tuple[Counter[Fault], Fault]
 ) -> list[ScoredPost]:
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     kept = []
     for post, key in zip(posts, keys, strict=True):
-        seen[key] += 1
-        if seen[key] <= most:
+        count = seen[key] = seen.get(key, 0) + 1
+        if count <= most:
             kept.append(post)
-        else:
-            fault[0][fault[1]] += 1
+    faults, reason = fault
+    faults[reason] += len(posts) - len(kept)
     return kept
