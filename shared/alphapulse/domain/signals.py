@@ -173,4 +173,5 @@ def _input_document(item: SignalInput) -> dict[str, object]:
 def _within(value: float, least: float, name: str) -> float:
     if not math.isfinite(value) or not least <= value <= 1.0:
         raise InvalidSignal(f"{name} must be within [{least:g}, 1], was {value}")
-    return round(value, _DECIMALS)
+    # Adding 0 turns the -0.0 that rounding leaves into the 0.0 that a store gives back.
+    return round(value, _DECIMALS) + 0.0

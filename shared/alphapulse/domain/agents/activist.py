@@ -33,7 +33,7 @@ from alphapulse.domain.agents.activist_parameters import ActivistParameters
 from alphapulse.domain.agents.activist_record import Record, record_of
 from alphapulse.domain.agents.components import combine, too_little
 from alphapulse.domain.agents.definition import AgentDefinition
-from alphapulse.domain.agents.evidence import Dataset, Evidence, Governance, is_stale
+from alphapulse.domain.agents.evidence import Dataset, Evidence, Governance, is_ahead, is_stale
 from alphapulse.domain.signals import Abstention, AgentVoice, Signal, SignalInput
 
 AGENT: Final = "activist"
@@ -63,14 +63,14 @@ def speak(evidence: Evidence, parameters: ActivistParameters) -> Signal | Absten
         return voice.abstain(evidence.why_missing(Dataset.GOVERNANCE))
     record = record_of(governance, evidence.now, parameters)
     inputs = _record_inputs(record, governance)
+    missing = _missing(evidence, governance)
     refusal = _refusal(governance, record, evidence.now, parameters)
     if refusal is not None:
-        return voice.abstain(refusal, inputs)
+        return voice.abstain("; ".join((refusal, *_platform_reasons(missing))), inputs)
     combined = combine(components(record, governance, parameters), parameters)
     refusal = too_little(combined, parameters.min_coverage)
     if refusal is not None:
-        return voice.abstain(refusal, inputs)
-    missing = _missing(evidence, governance)
+        return voice.abstain("; ".join((refusal, *_platform_reasons(missing))), inputs)
     recent = len(record.recent)
     size = recent / (recent + parameters.half_confidence_proposals)
     return voice.signal(
@@ -85,6 +85,8 @@ def _refusal(
     governance: Governance, record: Record, now: datetime, parameters: ActivistParameters
 ) -> str | None:
     retrieved_at, max_delay = governance.retrieved_at, timedelta(minutes=parameters.max_delay_minutes)
+    if is_ahead(retrieved_at, governance.source, now=now):
+        return f"the proposals were retrieved at {retrieved_at.isoformat()}, after the signal"
     if is_stale(retrieved_at, governance.source, now=now, max_age=max_delay):
         oldest = (now - max_delay).isoformat()
         return f"the proposals were retrieved at {retrieved_at.isoformat()}, before {oldest}"

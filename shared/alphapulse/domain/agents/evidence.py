@@ -23,6 +23,9 @@ from alphapulse.domain.signals import SignalInput
 #: A source of this name replays history from files: how old its newest figure is does not matter.
 REPLAY_SOURCE: Final = "directory"
 
+#: How far the clocks of two machines may differ: one may have fetched what the other reads.
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)
+
 
 class Dataset(StrEnum):
     """Kinds of data, each with sources of its own."""
@@ -266,6 +269,11 @@ class Evidence:
 def is_stale(as_of: datetime, source: str, *, now: datetime, max_age: timedelta) -> bool:
     """Tell whether a figure is too old; a replay's never is."""
     return source != REPLAY_SOURCE and now - as_of > max_age
+
+
+def is_ahead(as_of: datetime, source: str, *, now: datetime) -> bool:
+    """Tell whether a figure is of later than the signal, by more than clocks differ; a replay's never is."""
+    return source != REPLAY_SOURCE and as_of - now > CLOCK_TOLERANCE
 
 
 def end_of(day: date) -> datetime:

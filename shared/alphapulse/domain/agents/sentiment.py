@@ -28,6 +28,7 @@ from alphapulse.domain.agents.evidence import (
     Evidence,
     PostSample,
     ScoredPost,
+    is_ahead,
     is_stale,
     unit,
 )
@@ -68,6 +69,8 @@ def speak(evidence: Evidence, parameters: SentimentParameters) -> Signal | Abste
     if sample is None:
         return voice.abstain(evidence.why_missing(Dataset.POSTS))
     retrieved_at, max_delay = sample.retrieved_at, timedelta(minutes=parameters.max_delay_minutes)
+    if is_ahead(retrieved_at, sample.source, now=evidence.now):
+        return voice.abstain(f"the posts were retrieved at {retrieved_at.isoformat()}, after the signal")
     if is_stale(retrieved_at, sample.source, now=evidence.now, max_age=max_delay):
         oldest = (evidence.now - max_delay).isoformat()
         return voice.abstain(f"the posts were retrieved at {retrieved_at.isoformat()}, before {oldest}")
@@ -76,10 +79,11 @@ def speak(evidence: Evidence, parameters: SentimentParameters) -> Signal | Abste
     inputs = _sample_inputs(sifted, sample)
     weights = [_weight(post, reference, parameters) for post in sifted.kept]
     mood = _mood(sifted.kept, weights)
+    missing = _missing(evidence, sample)
     refusal = _refusal(sifted, mood, parameters)
     if refusal is not None or mood is None:
-        return voice.abstain(refusal or "no post weighs anything", inputs)
-    missing = _missing(evidence, sample)
+        reasons = (refusal or "no post weighs anything", *_network_gaps(missing))
+        return voice.abstain("; ".join(reasons), inputs)
     return voice.signal(
         unit((mood.polarity - parameters.usual_polarity) / parameters.full_polarity),
         _confidence(mood, len(missing), parameters),
@@ -159,8 +163,12 @@ def _reasons(
         second,
         *_network_reasons(sifted.kept),
         *sifted.reasons(parameters),
-        *(f"no posts from {network}: {why}" for network, why in sorted(missing.items())),
+        *_network_gaps(missing),
     )
+
+
+def _network_gaps(missing: Mapping[str, str]) -> list[str]:
+    return [f"no posts from {network}: {why}" for network, why in sorted(missing.items())]
 
 
 def _network_reasons(posts: Sequence[ScoredPost]) -> list[str]:

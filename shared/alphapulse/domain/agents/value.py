@@ -35,7 +35,7 @@ import numpy as np
 
 from alphapulse.domain.agents.components import Absence, Component, between, combine, readable, too_little
 from alphapulse.domain.agents.definition import AgentDefinition
-from alphapulse.domain.agents.evidence import Dataset, Evidence, is_stale
+from alphapulse.domain.agents.evidence import Dataset, Evidence, is_ahead, is_stale
 from alphapulse.domain.agents.history import History, HistoryReader, aligned
 from alphapulse.domain.agents.robust import is_still, known, rank_in
 from alphapulse.domain.agents.valuation import NvtHistory, mvrv_history, nvt_history
@@ -196,7 +196,7 @@ def _figure(evidence: Evidence, name: str, parameters: ValueParameters) -> tuple
     value = figure.value
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return f"{name} is no number"
-    if figure.as_of > evidence.now:
+    if is_ahead(figure.as_of, figure.source, now=evidence.now):
         return f"{name} is dated {figure.as_of.isoformat()}, after the signal"
     max_age = timedelta(hours=parameters.supply_max_age_hours)
     if is_stale(figure.as_of, figure.source, now=evidence.now, max_age=max_age):
