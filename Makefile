@@ -14,6 +14,13 @@ IDLE ?=
 MARKET_DATA_DIR ?=
 PROVIDER_DATA_DIR ?=
 SERVICE ?=
+# Settings of `backtest`; OPTIONS are passed on: `python -m alphapulse.backtesting --help` lists them.
+SYMBOL ?= BTC-USD
+INTERVAL ?= 1d
+AGENT ?= technical
+FROM ?=
+TO ?=
+OPTIONS ?=
 TESTS ?=
 # A module's tests stay in one process, so that what they share is started once.
 PYTEST_ARGS ?= -n 2 --dist loadscope
@@ -25,7 +32,7 @@ UP_OPTIONS = --port $(PORT) \
 	$(if $(PROVIDER_DATA_DIR),--provider-data-dir '$(PROVIDER_DATA_DIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs demo test lint fmt bench bao manifests new-function clean
+.PHONY: help setup up down status logs demo backtest test lint fmt bench bao manifests new-function clean
 .SUFFIXES:
 
 help: ## Show this list
@@ -57,6 +64,15 @@ logs: setup ## Follow the logs: [SERVICE=name]
 
 demo: setup ## Walk through sign-up, signals and a trade
 	@MARKET_DATA_DIR='$(MARKET_DATA_DIR)' PROVIDER_DATA_DIR='$(PROVIDER_DATA_DIR)' $(LOCAL) demo
+
+backtest: setup ## Walk an agent over past candles: [SYMBOL=] [AGENT=] [INTERVAL=] [FROM=] [TO=] [MARKET_DATA_DIR=] [OPTIONS=]
+	@mkdir -p .local/backtest
+	@$(VENV)/python -m alphapulse.backtesting --symbol '$(SYMBOL)' --interval '$(INTERVAL)' --agent '$(AGENT)' \
+		$(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
+		$(if $(MARKET_DATA_DIR),--data-dir '$(MARKET_DATA_DIR)') \
+		$(if $(PROVIDER_DATA_DIR),--provider-data-dir '$(PROVIDER_DATA_DIR)') \
+		--json '.local/backtest/$(SYMBOL)_$(INTERVAL)_$(AGENT).json' \
+		--png '.local/backtest/$(SYMBOL)_$(INTERVAL)_$(AGENT).png' $(OPTIONS)
 
 test: setup ## Run all tests: [TESTS=path] [PYTEST_ARGS=...]
 	@$(VENV)/pytest $(PYTEST_ARGS) $(TESTS)

@@ -34,12 +34,15 @@ def things(user: User, execute: Execute) -> dict[str, str]:
     user.follow_technical_alone("1d")
     run_id = user.run_agents("BTC-USD")
     trade = user.post("/trades", {"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.1"})
+    asked = {"symbol": "BTC-USD", "interval": "1d", "agent": "technical"}
+    backtest_id = user.post("/agents/backtests", asked)["run_id"]
     user.finished_run(run_id)
     return {
         "tenant_id": user.tenant_id,
         "run_id": run_id,
         "trade_id": trade["id"],
         "symbol": "BTC-USD",
+        "backtest_id": backtest_id,
         "credential_id": credential_id,
         "user_id": user.post("/tenants/me/users", colleague)["id"],
         "key_id": user.post("/auth/api-keys", {"name": "k", "role": "viewer"})["id"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from alphapulse.domain.agents.definition import AgentDefinition
 from alphapulse.domain.agents.evidence import Evidence
+from alphapulse.domain.agents.hindsight import as_of
 from alphapulse.domain.agents.registry import agent
+from alphapulse.domain.backtest import walk
 from alphapulse.domain.backtest.run import Backtest, Result, run
 from alphapulse.domain.backtest.terms import InvalidTerms, Terms, WalkForward
 from alphapulse.domain.candles import Candle
@@ -84,6 +87,19 @@ def test_altered_shifted_or_missing_future_bars_move_no_past_signal_of_the_techn
 
     for future in (altered(candles, cut, Decimal(factor)), shifted(candles, cut), candles[:cut]):
         agree_up_to(cut, before, outcome(future, technical, own=settings_))
+
+
+def test_a_look_one_bar_ahead_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaking(evidence: Evidence, moment: datetime, *, bars: int | None = None) -> Evidence:
+        return as_of(evidence, moment + DAY, bars=bars)
+
+    monkeypatch.setattr(walk, "as_of", leaking)
+    candles, cut = random_bars(60, seed=7), 30
+    # The bar after the cut is one the agent would follow up, and now follows down.
+    before, after = outcome(candles), outcome(altered(candles, cut, Decimal("0.01")))
+
+    assert before.said[: cut - 1] == after.said[: cut - 1]
+    assert before.said[:cut] != after.said[:cut]
 
 
 @given(seed=st.integers(0, 10_000), data=st.data())
