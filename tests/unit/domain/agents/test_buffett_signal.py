@@ -177,7 +177,7 @@ def test_moat_is_judged_by_its_growth_over_years(component: str, name: str) -> N
 def test_network_that_stopped_has_lost_its_moat() -> None:
     evidence = with_chain(price(50.0), series("fees_usd", np.concatenate([years(100, 200), np.zeros(365)])))
 
-    signal = spoken("buffett", evidence, only("fees_level", "fees_trend", **SHORT))
+    signal = spoken("buffett", evidence, only("fees_level", "fees_trend", **SHORT, min_coverage=0.5))
 
     assert signal.score == -1.0
     assert "not counted: fees trend (fees_usd has no two years to grow between)" in signal.reasons
@@ -205,6 +205,16 @@ def test_without_a_multi_year_price_it_abstains_whatever_else_there_is(
     others = {name: item for name, item in on_chain().items() if name != "price_usd"}
 
     assert refused("buffett", with_chain(*(others | {found.name: found}).values())) == reason
+
+
+def test_price_without_a_network_is_too_little() -> None:
+    reason = refused("buffett", with_chain(on_chain()["price_usd"]))
+
+    assert reason == (
+        "not counted: uptime, age (no source gives transactions); not counted: addresses level, addresses "
+        "trend (no source gives active_addresses); not counted: fees level, fees trend (no source gives "
+        "fees_usd); 70% of the weight has data, 75% is needed"
+    )
 
 
 def test_cheaper_never_scores_lower() -> None:
