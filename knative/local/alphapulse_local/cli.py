@@ -2,11 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alphapulse_local import commands
-from alphapulse_local.options import DEFAULT_PORT, REPOSITORY
+from alphapulse_local.options import DEFAULT_PORT, MARKET_SOURCES, PROVIDER_SOURCES, REPOSITORY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,10 +39,19 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=_port, default=DEFAULT_PORT, help="of the gateway; 0 picks a free one")
     up.add_argument("--warm", action="store_true", help="keep every function up")
     up.add_argument("--idle", type=_seconds, help="seconds until an idle function is stopped")
-    up.add_argument("--market-data-dir", type=_directory, default=_environment_directory("MARKET_DATA_DIR"))
-    up.add_argument(
-        "--provider-data-dir", type=_directory, default=_environment_directory("PROVIDER_DATA_DIR")
-    )
+    up.add_argument("--market-data-dir", type=_directory, default=_environment_text("MARKET_DATA_DIR"))
+    up.add_argument("--provider-data-dir", type=_directory, default=_environment_text("PROVIDER_DATA_DIR"))
+    for option, variable, sources in (
+        ("--market-data-source", "MARKET_DATA_SOURCE", MARKET_SOURCES),
+        ("--provider-source", "PROVIDER_SOURCE", PROVIDER_SOURCES),
+    ):
+        up.add_argument(
+            option,
+            type=_one_of(sources),
+            default=_environment_text(variable),
+            metavar="NAME",
+            help=f"{', '.join(sources)}; what can be reached when not given",
+        )
     up.add_argument("--log-level", type=str.upper, choices=("DEBUG", "INFO", "WARNING", "ERROR"))
 
     up.add_argument(
@@ -86,6 +95,15 @@ def _directory(text: str) -> Path:
     return path
 
 
-def _environment_directory(name: str) -> str | None:
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, was {text!r}")
+        return text
+
+    return read
+
+
+def _environment_text(name: str) -> str | None:
     # argparse converts a default that is text as if it had been given.
     return os.environ.get(name) or None

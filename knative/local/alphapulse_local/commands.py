@@ -43,6 +43,8 @@ def up(arguments: argparse.Namespace) -> int:
         idle_seconds=arguments.idle,
         market_data_dir=arguments.market_data_dir,
         provider_data_dir=arguments.provider_data_dir,
+        market_data_source=arguments.market_data_source,
+        provider_source=arguments.provider_source,
         log_level=arguments.log_level or os.environ.get("LOG_LEVEL", "INFO").upper(),
     )
     try:

@@ -22,13 +22,34 @@ NETWORK_VARIABLES = (
 )
 
 # Of the ConfigMap; whoever starts the platform may set others: load tests come from one address, and test
-# systems may stand in for exchanges.
-_SETTABLE = ("IP_REQUESTS_PER_MINUTE", "BINANCE_URL", "COINBASE_URL", "KRAKEN_URL")
+# systems may stand in for exchanges and data sources.
+_SETTABLE = (
+    *("IP_REQUESTS_PER_MINUTE", "MARKET_SYMBOLS", "SIMULATION_SEED", "PRICE_MAX_AGE_SECONDS"),
+    *("BINANCE_URL", "COINBASE_URL", "KRAKEN_URL"),
+    *("COIN_METRICS_URL", "BLOCKCHAIN_COM_URL", "COINGECKO_URL", "ETHPLORER_URL"),
+    *("REDDIT_URL", "X_URL", "SNAPSHOT_URL", "TALLY_URL", "DEFILLAMA_URL"),
+)
+
+# Variable of whoever starts the platform -> Secret and key in which functions find it, if they do.
+_SOURCE_KEYS = {
+    "COINGECKO_API_KEY": ("coingecko", "api-key"),
+    "TALLY_API_KEY": ("tally", "api-key"),
+    "X_BEARER_TOKEN": ("x", "bearer-token"),
+}
 
 
 def chosen_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of functions that whoever starts the platform has set."""
     return {name: environment[name] for name in _SETTABLE if name in environment}
+
+
+def source_keys(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the Secrets with keys for data sources that whoever starts the platform has."""
+    return {
+        secret: {key: environment[variable]}
+        for variable, (secret, key) in _SOURCE_KEYS.items()
+        if environment.get(variable)
+    }
 
 
 @dataclass(frozen=True)

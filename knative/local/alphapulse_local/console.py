@@ -49,6 +49,7 @@ class Console:
         """Show the tables of a running platform."""
         self.functions(document["functions"])
         self._components(document["components"])
+        self._sources(document.get("sources", {}))
         broker = document.get("broker")
         if broker:
             self._broker(broker)
@@ -92,6 +93,12 @@ class Console:
                 _cell(component.get("restarts")),
                 component.get("where", ""),
             )
+        self._out.print(table)
+
+    def _sources(self, sources: Mapping[str, Mapping[str, str]]) -> None:
+        table = self._table("data", "source", "why")
+        for name, source in sources.items():
+            table.add_row(name, source["source"], source["reason"])
         self._out.print(table)
 
     def _broker(self, broker: Mapping[str, Mapping[str, Any]]) -> None:

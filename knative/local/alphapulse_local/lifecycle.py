@@ -8,19 +8,19 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from alphapulse_local import leftovers
 from alphapulse_local.backing import Backing, DatabaseAddresses
 from alphapulse_local.broker import Broker
 from alphapulse_local.children import Children
-from alphapulse_local.configuration import Configuration, chosen_settings
+from alphapulse_local.configuration import Configuration, chosen_settings, source_keys
 from alphapulse_local.console import Console
+from alphapulse_local.data_sources import DataSources, choose
 from alphapulse_local.function import Function
 from alphapulse_local.gateway import Gateway
 from alphapulse_local.launch import Launch
-from alphapulse_local.manifests import Manifests, documents, load
+from alphapulse_local.manifests import Manifests, load, triggers_by_function
 from alphapulse_local.options import Options
 from alphapulse_local.ports import address, listen, serving
 from alphapulse_local.proxy import Proxy, new_session
@@ -46,6 +46,7 @@ class Platform:
         self._functions: dict[str, Function] = {}
         self._supervisors: dict[str, Supervisor] = {}
         self._broker: Broker | None = None
+        self._sources: DataSources | None = None
         self._url = ""
         self._internal_url = ""
 
@@ -102,7 +103,7 @@ class Platform:
         stack.push_async_callback(stand_ins.stop)
         stack.push_async_callback(vault.stop)
         stack.push_async_callback(broker.stop)
-        addresses = await self._start_backing(backing, broker, stand_ins, vault)
+        addresses, self._sources = await self._start_backing(backing, broker, stand_ins, vault)
         configuration = self._configuration(addresses, backing, broker, stand_ins, vault)
         gateway = self._gateway(configuration, Proxy(session), stand_ins)
         stack.push_async_callback(self._stop_functions)
@@ -115,7 +116,7 @@ class Platform:
         schedules = ScheduleRunner(
             self._manifests.schedules, broker_url=broker.url, session=session, reporter=self._console
         )
-        await self._ready(stand_ins.notes() + vault.notes())
+        await self._ready(self._sources.notes() + stand_ins.notes() + vault.notes())
         await stack.enter_async_context(_running(schedules.run(), self._console))
 
     def _new_broker(self, backing: Backing) -> Broker:
@@ -149,7 +150,7 @@ class Platform:
 
     async def _start_backing(
         self, backing: Backing, broker: Broker, stand_ins: StandIns, vault: Vault
-    ) -> DatabaseAddresses:
+    ) -> tuple[DatabaseAddresses, DataSources]:
         async def log_and_broker() -> None:
             await backing.start_log()
             await broker.start()
@@ -157,6 +158,8 @@ class Platform:
         steps = [
             asyncio.create_task(step)
             for step in (
+                # Beside the servers, which take about as long as a network that does not answer.
+                choose(self._options, self._environment),
                 self._step("database and migrations", backing.start_database()),
                 self._step("cache", backing.start_cache()),
                 self._step("broker and its log", log_and_broker()),
@@ -165,14 +168,13 @@ class Platform:
             )
         ]
         try:
-            addresses, *_ = await asyncio.gather(*steps)
+            sources, addresses, *_ = await asyncio.gather(*steps)
         except BaseException:
             for step in steps:
                 step.cancel()
             await asyncio.gather(*steps, return_exceptions=True)
             raise
-        result: DatabaseAddresses = addresses
-        return result
+        return addresses, sources
 
     async def _step(self, text: str, work: Any) -> Any:
         began = time.monotonic()
@@ -193,8 +195,7 @@ class Platform:
             "BROKER_URL": broker.url,
             "JWKS_URL": self._internal_url + "/services/accounts/.well-known/jwks.json",
             "LOG_LEVEL": self._options.log_level,
-            "MARKET_DATA_DIR": str(self._options.market_data_dir or ""),
-            "PROVIDER_DATA_DIR": str(self._options.provider_data_dir or ""),
+            **(self._sources.settings() if self._sources is not None else {}),
             **chosen_settings(self._environment),
             **stand_ins.settings(),
             **vault.settings(),
@@ -208,6 +209,7 @@ class Platform:
                 "database-platform": {"url": addresses.platform},
                 "redis-cache": {"url": backing.redis_url},
                 **stand_ins.secrets(),
+                **source_keys(self._environment),
             },
             secret_directories={
                 "token-signing-key": self._state.secrets / "token-signing-key",
@@ -252,7 +254,7 @@ class Platform:
 
     async def status(self) -> dict[str, Any]:
         """Return what `status` shows."""
-        triggers = _triggers(self._options.root)
+        triggers = triggers_by_function(self._options.root)
         async with new_session() as session:
             depths = await self._broker.depths(session) if self._broker is not None else {}
         return {
@@ -269,6 +271,7 @@ class Platform:
                 }
                 for function in self._functions.values()
             ],
+            "sources": self._sources.document() if self._sources is not None else {},
             "components": {name: supervisor.status() for name, supervisor in self._supervisors.items()},
             "broker": depths,
         }
@@ -288,13 +291,3 @@ async def _running(work: Coroutine[Any, Any, None], console: Console) -> AsyncIt
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _triggers(root: Path) -> dict[str, list[str]]:
-    """Return function -> names of the triggers that lead to it."""
-    found: dict[str, list[str]] = {}
-    for _, document in documents(root / "eventing/triggers", kind="Trigger"):
-        found.setdefault(document["spec"]["subscriber"]["ref"]["name"], []).append(
-            document["metadata"]["name"]
-        )
-    return found

@@ -239,3 +239,13 @@ def _schedule(_: Path, document: dict[str, Any]) -> Schedule:
         content_type=spec.get("contentType", "application/json"),
         extensions=spec.get("ceOverrides", {}).get("extensions", {}),
     )
+
+
+def triggers_by_function(root: Path) -> dict[str, list[str]]:
+    """Return function -> names of the triggers that lead to it."""
+    found: dict[str, list[str]] = {}
+    for _, document in documents(root / "eventing/triggers", kind="Trigger"):
+        found.setdefault(document["spec"]["subscriber"]["ref"]["name"], []).append(
+            document["metadata"]["name"]
+        )
+    return found

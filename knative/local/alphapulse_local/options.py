@@ -7,6 +7,12 @@ from pathlib import Path
 DEFAULT_PORT = 8080
 REPOSITORY = Path(__file__).resolve().parents[3]
 
+LIVE, SIMULATED = "live", "simulated"
+#: In order of preference.
+EXCHANGES = ("binance", "coinbase", "kraken")
+MARKET_SOURCES = (*EXCHANGES, SIMULATED)
+PROVIDER_SOURCES = (LIVE, SIMULATED)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -26,6 +32,8 @@ class Options:
         Overrides the scale-down window of every manifest.
     market_data_dir, provider_data_dir
         Directories of recorded data to use instead of public endpoints.
+    market_data_source, provider_source
+        Where candles and research data come from; what can be reached when None.
     log_level
         Of functions and broker.
     function_command
@@ -39,6 +47,8 @@ class Options:
     idle_seconds: float | None = None
     market_data_dir: Path | None = None
     provider_data_dir: Path | None = None
+    market_data_source: str | None = None
+    provider_source: str | None = None
     log_level: str = "INFO"
     function_command: tuple[str, ...] = field(
         default_factory=lambda: (sys.executable, "-m", "alphapulse.serve")

@@ -36,7 +36,8 @@ class RunningPlatform:
     warm, idle_seconds, port
         As on the command line.
     environment
-        Added to this process's environment (`DATABASE_URL` and so on).
+        Added to this process's environment (`DATABASE_URL` and so on). Where neither names a source,
+        data are simulated.
     arguments
         Further arguments of `up`.
     """
@@ -59,7 +60,13 @@ class RunningPlatform:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.internal_url = ""
-        self._environment = {**os.environ, **(environment or {})}
+        # What can be reached differs from one machine to the next, so it is not looked for.
+        self._environment = {
+            "MARKET_DATA_SOURCE": "simulated",
+            "PROVIDER_SOURCE": "simulated",
+            **os.environ,
+            **(environment or {}),
+        }
         self._command = [sys.executable, "-m", "alphapulse_local", "up", "--stop-with-stdin"]
         self._command += ["--port", str(port), "--state-dir", str(self.state.path)]
         if warm:

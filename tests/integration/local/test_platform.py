@@ -103,6 +103,7 @@ async def test_platform_serves_requests_events_and_schedules(platform: RunningPl
     assert set(platform.pids()) == COMPONENTS | {"echo"}
     assert get(platform.url + "/echo")["events"][0]["ce-schedule"] == "tick"
     assert environment["LOG_LEVEL"] == "INFO"
+    assert (environment["MARKET_DATA_SOURCE"], environment["PROVIDER_SOURCE"]) == ("simulated", "simulated")
     assert environment["BROKER_URL"].startswith("http://127.0.0.1:")
     assert environment["JWKS_URL"] == platform.internal_url + "/services/accounts/.well-known/jwks.json"
     assert "PLATFORM_DATABASE_URL" not in environment

@@ -36,7 +36,8 @@ def main() -> int:
 
 
 def _tell_on_own_platform(market_data_dir: Path | None, pages: Pages) -> None:
-    data = f"candles from {market_data_dir}" if market_data_dir else "the seeded simulation of market data"
+    source = os.environ.get("MARKET_DATA_SOURCE") or "simulated"
+    data = f"candles from {market_data_dir}" if market_data_dir else f"{source} market data"
     pages.note(f"starting a platform for this demonstration, with {data}")
     with tempfile.TemporaryDirectory(prefix="alphapulse-demo-") as directory:
         platform = RunningPlatform(Path(directory), market_data_dir=market_data_dir)
