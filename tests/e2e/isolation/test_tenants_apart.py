@@ -35,7 +35,7 @@ def things(user: User, execute: Execute) -> dict[str, str]:
     run_id = user.run_agents("BTC-USD")
     trade = user.post("/trades", {"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.1"})
     asked = {"symbol": "BTC-USD", "interval": "1d", "agent": "technical"}
-    backtest_id = user.post("/agents/backtests", asked)["run_id"]
+    backtest_id = user.post("/agents/backtests", asked, expect=202)["run_id"]
     user.finished_run(run_id)
     return {
         "tenant_id": user.tenant_id,
