@@ -21,8 +21,9 @@ from alphapulse.market.series import Series, available_intervals, read_series
 from alphapulse.providers.errors import AssetUnknown, ProviderError
 from alphapulse.runtime.work import Scope
 
-#: Longer than a source is given for an answer, so that its own reason comes first.
-LONGEST: Final = dt.timedelta(seconds=30)
+#: Longer than all requests to a source may take, also when a process that others waited for was killed: it is
+#: the source that says why it gives nothing.
+LONGEST: Final = dt.timedelta(seconds=60)
 # Of the time there is until the deadline; the rest is for speaking, storing and the consensus.
 _SHARE: Final = 0.6
 

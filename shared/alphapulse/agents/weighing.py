@@ -75,7 +75,7 @@ class ConsensusInputs:
 
 def reasons_of(reason: str | None, silent: Iterable[str]) -> list[str]:
     """Return what a consensus has to explain: that there is no quorum, and who did not speak."""
-    missing = ", ".join(silent)
+    missing = ", ".join(sorted(silent))
     return [text for text in (reason, missing and f"did not speak before the deadline: {missing}") if text]
 
 

@@ -3,62 +3,17 @@
 Events go where the manifests' triggers send them; nothing here knows which function consumes what.
 """
 
-import asyncio
-import random
 import time
-from collections.abc import Iterable
-from pathlib import Path
 
-import httpx
 import pytest
 
 from alphapulse.events import Event, event_type
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
-from alphapulse_broker.triggers import TriggerTable, load
 from tests.conftest import TenantFactory
 from tests.function.conftest import Broker, Functions
+from tests.integration.signals.carrier import Carrier
 from tests.stored_candles import store, wave
-
-_TRIGGERS = Path(__file__).parents[3] / "eventing" / "triggers"
-
-
-class Carrier:
-    """Delivers events as the broker would, each as often as asked and in any order."""
-
-    def __init__(self, functions: Functions, *, seed: int, copies: int = 1) -> None:
-        self.functions = functions
-        self.table: TriggerTable = load(_TRIGGERS)
-        self.random = random.Random(seed)
-        self.copies = copies
-        self.replies: list[Event] = []
-
-    async def carry(self, events: Iterable[Event]) -> None:
-        """Deliver events, then what was replied to them, until nothing is left."""
-        waiting = list(events)
-        while waiting:
-            deliveries = [(function, event) for event in waiting for function in self._consumers(event)]
-            deliveries *= self.copies
-            self.random.shuffle(deliveries)
-            answers = await asyncio.gather(*(self.functions.deliver(*one) for one in deliveries))
-            found = {reply.id: reply for reply in map(self._reply, answers) if reply is not None}
-            waiting = list(found.values())
-            self.replies += waiting
-
-    def _consumers(self, event: Event) -> list[str]:
-        attributes = {"type": event.type, "source": event.source, "id": event.id, **event.extensions}
-        names = []
-        for trigger in self.table.matching(attributes):
-            subscriber = self.table.by_name[trigger].spec.subscriber.ref
-            assert subscriber is not None
-            names.append(subscriber.name.replace("-", "_"))
-        return names
-
-    @staticmethod
-    def _reply(answer: httpx.Response) -> Event | None:
-        assert answer.status_code in {200, 204}, answer.text
-        return Event.from_http(answer.headers, answer.content) if answer.status_code == 200 else None
-
 
 SYMBOLS = tuple(f"FL{n:02d}-USD" for n in range(10))
 
@@ -73,7 +28,9 @@ async def start(functions: Functions, broker: Broker, tenant: TenantId) -> tuple
     api = functions.caller("agents", tenant)
     change = {"agents": [{"agent": "technical", "weight": "1"}]}
     assert (await api.post("/agents/config", json=change)).status_code == 200
-    accepted = (await api.post("/agents/run", json={"symbols": list(SYMBOLS)})).json()
+    accepted = (
+        await api.post("/agents/run", json={"symbols": list(SYMBOLS), "agents": ["technical"]})
+    ).json()
     asked = await broker.wait_for("signal.requested", count=len(SYMBOLS), tenant_id=tenant)
     return accepted["run_id"], asked
 
@@ -134,7 +91,8 @@ async def test_refreshed_market_data_can_be_asked_about_at_once(
     assert "1d" in {event.data["interval"] for event in updated}
 
     api = functions.caller("agents", tenant)
-    accepted = (await api.post("/agents/run", json={"symbols": ["BTC-USDT"], "interval": "1h"})).json()
+    body = {"symbols": ["BTC-USDT"], "agents": ["technical"], "interval": "1h"}
+    accepted = (await api.post("/agents/run", json=body)).json()
     await Carrier(functions, seed=5).carry(await broker.wait_for("signal.requested", tenant_id=tenant))
 
     run = (await api.get(accepted["status_url"])).json()
