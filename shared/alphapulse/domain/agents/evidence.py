@@ -105,7 +105,7 @@ class DailySeries:
 
     def until(self, moment: datetime) -> "DailySeries":
         """Return the days that had ended by `moment`."""
-        count = bisect_right(self.days, moment, key=end_of)
+        count = bisect_right(self.days, (moment.astimezone(UTC) - timedelta(days=1)).date())
         return replace(self, days=self.days[:count], values=self.values[:count])
 
 
