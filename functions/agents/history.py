@@ -4,17 +4,14 @@ from typing import Any
 
 from alphapulse.agents.weighing import reasons_of
 from alphapulse.runtime.http import Work, tenant_router
-from functions.agents.catalogue import CATALOGUE, AgentName
+from functions.agents.catalogue import AgentName
 from functions.agents.pages import Cursor, Limit, OfSymbol, Page
 from functions.agents.schemas import (
-    AgentStatusView,
     ConsensusPage,
     ConsensusView,
     Signals,
     SignalView,
-    StatusView,
 )
-from functions.agents.settings import AgentSettings, settings_in_force
 from functions.agents.statements import sql
 
 router = tenant_router()
@@ -46,15 +43,6 @@ async def consensus(
     found = sql.consensus(work.session, tenant_id=work.tenant_id.value, symbol=symbol, **page.arguments)
     rows, next_cursor = page.cut([row async for row in found])
     return ConsensusPage(items=[_consensus(row) for row in rows], next_cursor=next_cursor)
-
-
-@router.get("/agents/status")
-async def status(work: Work) -> StatusView:
-    """Return which agents a run asks unless told, and when each spoke last."""
-    settings = await settings_in_force(work, work.principal.tier)
-    found = sql.last_signals(work.session, tenant_id=work.tenant_id.value, agents=list(CATALOGUE))
-    last = {row["agent"]: row async for row in found}
-    return StatusView(agents=[_status(own, last.get(agent)) for agent, own in settings.items()])
 
 
 def _signal(row: Any) -> SignalView:
@@ -92,15 +80,4 @@ def _consensus(row: Any) -> ConsensusView:
         contributions=row["contributions"],
         inputs=row["inputs"],
         created_at=row["created_at"],
-    )
-
-
-def _status(settings: AgentSettings, last: Any) -> AgentStatusView:
-    return AgentStatusView(
-        agent=settings.agent,
-        enabled=settings.enabled,
-        version=last["agent_version"] if last else None,
-        last_signal_at=last["created_at"] if last else None,
-        last_symbol=last["symbol"] if last else None,
-        last_abstained=last["abstained"] if last else None,
     )

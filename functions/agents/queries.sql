@@ -53,14 +53,3 @@ WHERE tenant_id = :tenant_id
     AND (CAST(:before_at AS timestamptz) IS NULL OR (created_at, id) < (:before_at, CAST(:before_id AS uuid)))
 ORDER BY created_at DESC, id DESC
 LIMIT :row_limit;
-
--- name: last_signals
-SELECT a.agent, s.symbol, s.abstained, s.agent_version, s.created_at
-FROM unnest(CAST(:agents AS text[])) AS a (agent)
-CROSS JOIN LATERAL (
-    SELECT symbol, abstained, agent_version, created_at
-    FROM agent_signals
-    WHERE tenant_id = :tenant_id AND agent = a.agent
-    ORDER BY created_at DESC
-    LIMIT 1
-) AS s;

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
     tier = work.principal.tier
     settings = await settings_in_force(work, tier)
     if request.agents is not None:
-        _require_enabled(request.agents, settings)
+        require_enabled(request.agents, settings)
     agents = request.agents or enabled_agents(settings)
     if not agents:
         raise AgentDisabled("no agent is enabled; see /agents/config")
@@ -105,7 +105,14 @@ async def start_run(work: TenantWork, request: RunRequest) -> RunAccepted:
     return RunAccepted(run_id=run_id, status_url=f"/agents/runs/{run_id}")
 
 
-def _require_enabled(agents: Sequence[AgentName], settings: dict[AgentName, AgentSettings]) -> None:
+def require_enabled(agents: Sequence[AgentName], settings: Mapping[AgentName, AgentSettings]) -> None:
+    """Refuse agents that the tenant has switched off.
+
+    Raises
+    ------
+    AgentDisabled
+        Naming them.
+    """
     disabled = [agent for agent in agents if not settings[agent].enabled]
     if disabled:
         raise AgentDisabled(f"switched off: {', '.join(disabled)}", extra={"agents": disabled})

@@ -186,20 +186,3 @@ class ConfigView(BaseModel):
 
     agents: list[AgentConfigView]
     agents_limit: int
-
-
-class AgentStatusView(BaseModel):
-    """Whether a run that names no agents asks it, and when it spoke last with which `version`."""
-
-    agent: AgentName
-    enabled: bool
-    version: str | None
-    last_signal_at: dt.datetime | None
-    last_symbol: str | None
-    last_abstained: bool | None
-
-
-class StatusView(BaseModel):
-    """Status of all agents."""
-
-    agents: list[AgentStatusView]

@@ -643,6 +643,8 @@ class TestSignals:
     async def test_status_tells_when_each_agent_spoke_last(self, api: httpx.AsyncClient) -> None:
         by_agent = {own["agent"]: own for own in (await api.get("/agents/status")).json()["agents"]}
 
+        record = by_agent["technical"].pop("track_record")
+        assert (record["scored"], record["pending"]) == (0, 0)
         assert by_agent["technical"] == {
             "agent": "technical",
             "enabled": True,
