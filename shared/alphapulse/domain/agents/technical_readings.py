@@ -17,7 +17,7 @@ from alphapulse.domain.signals import SignalInput
 # Below this share of the price a range is rounding noise of float64, not movement.
 _NO_MOVEMENT: Final = 1e-12
 # Figures are recorded with the digits that float64 can vouch for after a long recursion.
-_DIGITS: Final = 12
+_DIGITS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
