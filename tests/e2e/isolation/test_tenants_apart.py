@@ -36,6 +36,7 @@ def things(user: User, execute: Execute) -> dict[str, str]:
     trade = user.post("/trades", {"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.1"})
     asked = {"symbol": "BTC-USD", "interval": "1d", "agent": "technical"}
     backtest_id = user.post("/agents/backtests", asked, expect=202)["run_id"]
+    subscribed = user.post("/agents/subscriptions", {"symbol": "BTC-USD", "interval": "1d"})
     user.finished_run(run_id)
     return {
         "tenant_id": user.tenant_id,
@@ -43,6 +44,7 @@ def things(user: User, execute: Execute) -> dict[str, str]:
         "trade_id": trade["id"],
         "symbol": "BTC-USD",
         "backtest_id": backtest_id,
+        "subscription_id": subscribed["id"],
         "credential_id": credential_id,
         "user_id": user.post("/tenants/me/users", colleague)["id"],
         "key_id": user.post("/auth/api-keys", {"name": "k", "role": "viewer"})["id"],
