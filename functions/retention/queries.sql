@@ -61,3 +61,14 @@ WHERE last_attempt_at < now() - CAST(:age AS interval) AND ctid = ANY(ARRAY(
     ORDER BY last_attempt_at
     LIMIT :batch
 ));
+
+-- name: evidence_snapshots!
+-- Counted from the last day that a signal was made from it; a signal that names it afterwards can no longer be
+-- made again, and says so.
+DELETE FROM evidence_snapshots
+WHERE used_on < CAST(now() - CAST(:age AS interval) AS date) AND digest = ANY(ARRAY(
+    SELECT digest FROM evidence_snapshots
+    WHERE used_on < CAST(now() - CAST(:age AS interval) AS date)
+    ORDER BY used_on
+    LIMIT :batch
+));

@@ -28,7 +28,10 @@ async def sweep(
 
     The tables take turns, so that a long one does not keep the others waiting when time is up.
     """
-    ages = retained(processed_events_days=resources.settings.processed_events_days)
+    settings = resources.settings
+    ages = retained(
+        processed_events_days=settings.processed_events_days, evidence_days=settings.evidence_days
+    )
     removed = dict.fromkeys(ages, 0)
     open_tables = dict(ages)
     ends_at = time.monotonic() + budget_seconds
@@ -46,8 +49,8 @@ async def sweep(
     return removed
 
 
-def retained(*, processed_events_days: int) -> Mapping[str, dt.timedelta]:
-    """Return how long the rows of each table are kept after they were written or have expired."""
+def retained(*, processed_events_days: int, evidence_days: int) -> Mapping[str, dt.timedelta]:
+    """Return how long the rows of each table are kept after they were written, used last, or have expired."""
     marks = dt.timedelta(days=processed_events_days)
     return {
         "processed_events": marks,
@@ -57,6 +60,7 @@ def retained(*, processed_events_days: int) -> Mapping[str, dt.timedelta]:
         "one_time_tokens": _DAY,
         # As long as a sign-in itself lets them lie.
         "login_throttles": 2 * _DAY,
+        "evidence_snapshots": dt.timedelta(days=evidence_days),
     }
 
 

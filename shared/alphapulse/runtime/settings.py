@@ -103,6 +103,8 @@ class Settings:
     platform_database_url: Secret | None = _setting(Secret)
     # Longer than any event may come again; the database removes no mark that is younger than 7 days.
     processed_events_days: int = _setting(_number(int, 7, 3650), 30)
+    # For as long a signal can be made again after it was made.
+    evidence_days: int = _setting(_number(int, 7, 3650), 90)
     database_pool_size: int = _setting(_number(int, 1, 100), 8)
     redis_url: Secret | None = _setting(Secret)
     broker_url: str | None = _setting(str)

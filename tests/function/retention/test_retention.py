@@ -98,6 +98,37 @@ async def test_rows_past_their_time_go_and_younger_ones_stay(
     assert dt.datetime.now(dt.UTC) - await admin.fetchval(f"SELECT min({column}) FROM {table}") < age
 
 
+async def keep_evidence(admin: asyncpg.Connection, *, days_ago: int) -> bytes:
+    """Keep a document that a signal was last made from so many days ago."""
+    document = uuid.uuid4().bytes
+    digest: bytes = await admin.fetchval(
+        """INSERT INTO evidence_snapshots (digest, document, used_on)
+        VALUES (sha256($1), $1, current_date - $2::int) RETURNING digest""",
+        document,
+        days_ago,
+    )
+    return digest
+
+
+@pytest.mark.parametrize("days", [7, 90])
+async def test_evidence_goes_when_no_signal_was_made_from_it_for_long(
+    functions: Functions, function_settings: Settings, admin: asyncpg.Connection, days: int
+) -> None:
+    functions.settings = function_settings.replace(evidence_days=days)
+    await keep_evidence(admin, days_ago=days + 2)
+    young = await keep_evidence(admin, days_ago=days - 1)
+    used_again = await keep_evidence(admin, days_ago=400)
+    in_use = await admin.fetch("SELECT evidence_in_use(ARRAY[$1::bytea])", used_again)
+
+    await sweep(functions)
+
+    assert [row[0] for row in in_use] == [used_again]
+    assert {row["digest"] for row in await admin.fetch("SELECT digest FROM evidence_snapshots")} == {
+        young,
+        used_again,
+    }
+
+
 async def test_a_rotated_token_stays_as_long_as_its_login_lasts(
     functions: Functions, admin: asyncpg.Connection
 ) -> None:
