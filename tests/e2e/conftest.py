@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -57,12 +57,14 @@ class User:
         return answer.json()
 
     def follow_technical_alone(self, interval: str) -> None:
-        """Give the only agent there is enough weight for a quorum."""
-        body = {"agents": [{"agent": "technical", "weight": "1", "parameters": {"interval": interval}}]}
-        self.post("/agents/config", body, expect=200)
+        """Ask the technical agent only, and give it enough weight for a quorum."""
+        technical = {"agent": "technical", "weight": "1", "parameters": {"interval": interval}}
+        others = [{"agent": agent, "enabled": False} for agent in ("fundamental", "sentiment")]
+        self.post("/agents/config", {"agents": [technical, *others]}, expect=200)
 
-    def run_agents(self, *symbols: str) -> str:
-        run_id: str = self.post("/agents/run", {"symbols": list(symbols)}, expect=202)["run_id"]
+    def run_agents(self, *symbols: str, agents: Sequence[str] = ("technical",)) -> str:
+        body = {"symbols": list(symbols), "agents": list(agents)}
+        run_id: str = self.post("/agents/run", body, expect=202)["run_id"]
         return run_id
 
     def finished_run(self, run_id: str) -> dict[str, Any]:

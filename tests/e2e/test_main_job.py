@@ -91,6 +91,7 @@ def test_the_consensus_follows_the_weights(user: User) -> None:
     assert float(consensus["score"]) == pytest.approx(signal["score"], abs=1e-6)
     assert direction(signal["score"]) == consensus["signal"]
     assert [part["agent"] for part in consensus["contributions"]] == ["technical"]
+    assert user.post(f"/agents/runs/{run_id}/replay", {}, expect=200)["identical"] is True
 
 
 def test_the_technical_agent_alone_has_no_quorum_with_the_default_weights(user: User) -> None:
