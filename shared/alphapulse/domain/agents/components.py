@@ -82,7 +82,7 @@ def combine(parts: Sequence[Component | Absence], parameters: Parameters) -> Com
     coverage = min(1.0, weight_present / sum(weight for _, weight in weighted))
     reasons = tuple(part.reason for part, _ in present)
     missing = _told(absent, coverage)
-    inputs = tuple(dict.fromkeys(item for part, _ in present for item in part.inputs))
+    inputs = tuple(item for part, _ in present for item in part.inputs)
     if weight_present <= 0:
         return Combined(0.0, 0.0, 0.0, (), missing, inputs)
     opinions = [part.score * weight for part, weight in present]

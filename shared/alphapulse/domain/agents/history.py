@@ -108,17 +108,14 @@ class HistoryReader:
         values = np.asarray(series.values, dtype=np.float64)
         if not series.days or values.shape != (len(series.days),):
             return None
-        usable = (values >= 0.0) & (values <= _LARGEST)
-        figures = np.where(usable, values, np.nan)
-        figures[figures < _SMALLEST] = 0.0
-        calendar = self._newest_rows(series.days, figures) or self._scattered(series.days, figures)
+        calendar = self._newest_rows(series.days, values) or self._scattered(series.days, values)
         if calendar is None:
             return None
         last_day, figures = calendar
         as_of = end_of(date.fromordinal(last_day))
         return History(series.name, series.source, figures, last_day, as_of)
 
-    def _newest_rows(self, days: Sequence[date], figures: FloatArray) -> tuple[int, FloatArray] | None:
+    def _newest_rows(self, days: Sequence[date], values: FloatArray) -> tuple[int, FloatArray] | None:
         # Where the newest rows are one day after the other and fill the calendar, rows before them are too
         # old, or are for the same days and come first: they need not be looked at.
         rows = days[-self._days - _NEWER_ROWS :]
@@ -127,7 +124,7 @@ class HistoryReader:
             return None
         self._checked = rows
         first = rows[0].toordinal()
-        newest = figures[-len(rows) :][: max(self._today - first, 0)]
+        newest = _plausible(values[-len(rows) :][: max(self._today - first, 0)])
         places = np.flatnonzero(np.isfinite(newest))
         end = int(places[-1]) + 1 if len(places) else 0
         if end < min(self._days, len(days)) and len(rows) < len(days):
@@ -136,7 +133,8 @@ class HistoryReader:
         newest = newest[start:end][-self._days :]
         return (first + end - 1, newest) if len(newest) else None
 
-    def _scattered(self, days: Sequence[date], figures: FloatArray) -> tuple[int, FloatArray] | None:
+    def _scattered(self, days: Sequence[date], values: FloatArray) -> tuple[int, FloatArray] | None:
+        figures = _plausible(values)
         ordinals = np.fromiter(map(date.toordinal, days), dtype=np.int64, count=len(days))
         ended = np.isfinite(figures) & (ordinals < self._today)
         places = ordinals[ended]
@@ -163,6 +161,14 @@ def aligned(left: History, right: History) -> tuple[History, History] | None:
         for item, until in zip((left, right), lengths, strict=True)
     ]
     return both[0], both[1]
+
+
+def _plausible(values: FloatArray) -> FloatArray:
+    if len(values) and values.min() >= _SMALLEST and values.max() <= _LARGEST:
+        return values
+    figures = np.where((values >= 0.0) & (values <= _LARGEST), values, np.nan)
+    figures[figures < _SMALLEST] = 0.0
+    return figures
 
 
 def _unbroken(days: Sequence[date]) -> bool:

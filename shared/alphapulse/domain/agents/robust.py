@@ -32,6 +32,8 @@ def known(values: FloatArray) -> FloatArray:
 
 def is_still(values: FloatArray) -> bool:
     """Tell whether all values are alike up to rounding; holes do not count."""
+    if len(values) and abs(values[-1] - values[0]) > _NO_MOVEMENT * max(abs(values[0]), abs(values[-1])):
+        return False
     present = known(values)
     if not len(present):
         return True
