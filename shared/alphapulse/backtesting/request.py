@@ -20,6 +20,7 @@ _NAMES: Final = frozenset(
     {"symbol", "interval", "agent", "parameters", "from", "to", *_AMOUNTS, "short", "folds", "grid"}
 )
 _LEAST_CANDIDATES: Final = 2
+_YEARS: Final = (1970, 2999)
 
 
 class InvalidRequest(ValueError):
@@ -173,9 +174,12 @@ def _moment(document: Mapping[str, Any], name: str) -> dt.datetime | None:
         moment = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
-        return moment.astimezone(dt.UTC)
+        moment = moment.astimezone(dt.UTC)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidRequest(f"{name} must be a date or an RFC 3339 moment, was {value!r}") from error
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise InvalidRequest(f"{name} must be from {_YEARS[0]} to {_YEARS[1]}, was {moment.isoformat()}")
+    return moment
 
 
 #: Combinations of a grid that anybody may ask for.

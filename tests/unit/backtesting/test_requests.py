@@ -60,6 +60,8 @@ def test_a_document_reads_back_as_the_same_request() -> None:
         ({"starting_equity": "0"}, "starting_equity must be from 1"),
         ({"short": "yes"}, "short must be true or false"),
         ({"from": "yesterday"}, "from must be a date"),
+        ({"to": "0001-01-01T00:00:00+14:00"}, "to must be a date"),
+        ({"to": "1969-12-31"}, "to must be from 1970 to 2999"),
         ({"from": "2024-01-02", "to": "2024-01-02"}, "from must be before to"),
         ({"parameters": {"rsi": 1}}, "unknown parameters: rsi"),
         ({"parameters": []}, "parameters must be an object"),
