@@ -2,7 +2,6 @@
 
 import datetime as dt
 import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from alphapulse.providers.providers import ProviderOptions, Providers, SourceKin
 from alphapulse.providers.source import SourceContext
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse_local.embedded.redis import EmbeddedRedis
+from tests.provider_counts import Counts
 from tests.source_server import SourceServer
 
 NOW = dt.datetime(2026, 6, 15, 12, 30, tzinfo=dt.UTC)
@@ -30,20 +30,6 @@ class Clock:
 
     def forward(self, seconds: float) -> None:
         self.now += dt.timedelta(seconds=seconds)
-
-
-class Counts:
-    """Counts what an observer is told."""
-
-    def __init__(self) -> None:
-        self.fetches: Counter[tuple[str, str, str]] = Counter()
-        self.reads: Counter[tuple[str, str]] = Counter()
-
-    def fetched(self, source: str, dataset: str, outcome: str) -> None:
-        self.fetches[source, dataset, outcome] += 1
-
-    def read(self, dataset: str, outcome: str) -> None:
-        self.reads[dataset, outcome] += 1
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from alphapulse.providers.errors import AssetUnknown, ProviderError, SourceBusy,
 from alphapulse.providers.providers import Providers
 from alphapulse.tenancy.cache import CacheConnection
 from tests.integration.providers import answers
-from tests.integration.providers.conftest import Clock, Counts
+from tests.integration.providers.conftest import Clock
+from tests.provider_counts import Counts
 from tests.source_server import Question, Reply, SourceServer
 
 Build = Callable[[CacheConnection], Providers]
@@ -182,7 +183,7 @@ async def test_every_error_is_one_that_an_agent_can_give_as_its_reason(
     providers: Providers, server: SourceServer
 ) -> None:
     for reply in (Reply({}, status=401), Reply(b"?"), Reply({"data": [{}]}), Reply({}, length=99)):
-        server.answer = lambda _, reply=reply: reply
+        failing(server, "/", reply)
         for asset in ("LTC", "ADA", "DASH"):
             with pytest.raises(ProviderError, match=r"^coin_metrics \w+") as caught:
                 await providers.on_chain(asset)

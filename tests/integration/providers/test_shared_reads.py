@@ -12,8 +12,9 @@ from alphapulse.providers.shared_reads import ReadKey, SharedReads
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse_local.embedded.redis import EmbeddedRedis
 from tests.integration.providers import answers
-from tests.integration.providers.conftest import Clock, Counts
+from tests.integration.providers.conftest import Clock
 from tests.processes import ROOT, minimal_environment
+from tests.provider_counts import Counts
 from tests.source_server import SourceServer
 
 KEY = ReadKey("example", "supply", "BTC")
@@ -179,14 +180,8 @@ async def test_an_entry_that_cannot_be_read_counts_as_missing(
     reads: SharedReads, connection: CacheConnection
 ) -> None:
     until = Clock()().timestamp() + 100
-    for document in (
-        "?",
-        7,
-        [],
-        {},
-        {"until": until, "value": "x"},
-        {"until": until, "failure": {"kind": "?"}},
-    ):
+    broken: list[Any] = ["?", 7, [], {}, {"until": until, "value": "x"}]
+    for document in (*broken, {"until": until, "failure": {"kind": "?"}}):
         await connection.providers().put(*KEY.parts, value=document, ttl_seconds=100)
         fresh = SharedReads(connection, clock=Clock(), observer=Counts())
 
@@ -276,7 +271,7 @@ _READER = """
 import asyncio, datetime, sys
 from alphapulse.providers.providers import ProviderOptions, Providers, SourceKind
 from alphapulse.tenancy.cache import CacheConnection
-from tests.integration.providers.conftest import Counts
+from tests.provider_counts import Counts
 
 async def main():
     redis, source = sys.stdin.readline().split()
