@@ -41,12 +41,12 @@ SECRET_HOLDERS = {
         "retention",
         "signal-scoring",
     },
-    "coingecko": {"signal-value"},
+    "coingecko": {"backtest", "signal-value"},
     "smtp": {"accounts", "notify"},
     "stripe": {"provision-billing", "provision-compensate", "provision-verify"},
-    "tally": {"signal-activist"},
+    "tally": {"backtest", "signal-activist"},
     "token-signing-key": {"accounts"},
-    "x": {"signal-sentiment"},
+    "x": {"backtest", "signal-sentiment"},
 }
 
 
@@ -138,6 +138,7 @@ def test_other_paths_lead_nowhere(path: str) -> None:
             ({"type": "com.alphapulse.signal.requested.v1", "agent": agent}, {f"signal-{agent}"})
             for agent in AGENT_NAMES
         ),
+        ({"type": "com.alphapulse.backtest.requested.v1"}, {"backtest"}),
         ({"type": "com.alphapulse.signal.generated.v1"}, {"consensus"}),
         ({"type": "com.alphapulse.signal.abstained.v1"}, {"consensus"}),
         ({"type": "com.alphapulse.trade.filled.v1"}, {"portfolio"}),
