@@ -1,4 +1,4 @@
-"""Binance, as far as keys go: checks signature, time and window of a request as the real one does."""
+"""Binance, as far as keys and market data go: checks signature, time and window as the real one does."""
 
 import base64
 import hashlib
@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from tests.exchange_simulators import public_endpoints
+from tests.exchange_simulators.public_book import PublicBook
 from tests.exchange_simulators.server import Request, Simulator
 
 
@@ -25,13 +27,17 @@ class Key:
 
 
 class BinanceSimulator(Simulator):
-    """Keys are in `keys`."""
+    """What is public is in `book`, keys are in `keys`."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.book = PublicBook()
         self.keys: dict[str, Key] = {}
 
     def answer(self, request: Request) -> tuple[int, Any]:
+        return public_endpoints.binance(self.book, request) or self._keyed(request)
+
+    def _keyed(self, request: Request) -> tuple[int, Any]:
         if (request.method, request.path) == ("GET", "/api/v3/time"):
             return 200, {"serverTime": int(self.now.timestamp() * 1000)}
         key = self.keys.get(request.headers.get("x-mbx-apikey", ""))

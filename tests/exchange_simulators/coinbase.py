@@ -1,4 +1,4 @@
-"""Coinbase Advanced Trade, as far as keys go: verifies the request's JWT with the public key."""
+"""Coinbase Advanced Trade, as far as keys and market data go: verifies the request's JWT."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from tests.exchange_simulators import public_endpoints
+from tests.exchange_simulators.public_book import PublicBook
 from tests.exchange_simulators.server import Request, Simulator
 
 
@@ -21,14 +23,18 @@ class Key:
 
 
 class CoinbaseSimulator(Simulator):
-    """Keys are in `keys`, by name."""
+    """What is public is in `book`, keys are in `keys`, by name."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.book = PublicBook()
         self.keys: dict[str, Key] = {}
         self.nonces: set[str] = set()
 
     def answer(self, request: Request) -> tuple[int, Any]:
+        public = public_endpoints.coinbase(self.book, request)
+        if public is not None:
+            return public
         key = self._key(request)
         if key is None:
             return 401, b"Unauthorized\n"

@@ -1,4 +1,4 @@
-"""Kraken, as far as keys go: checks signatures, and that nonces only grow."""
+"""Kraken, as far as keys and market data go: checks signatures, and that nonces only grow."""
 
 import base64
 import hashlib
@@ -6,6 +6,8 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.exchange_simulators import public_endpoints
+from tests.exchange_simulators.public_book import PublicBook
 from tests.exchange_simulators.server import Request, Simulator
 
 TRADING = ("query-funds", "query-open-trades", "query-closed-trades", "modify-trades", "close-trades")
@@ -22,13 +24,17 @@ class Key:
 
 
 class KrakenSimulator(Simulator):
-    """Keys are in `keys`."""
+    """What is public is in `book`, keys are in `keys`."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.book = PublicBook()
         self.keys: dict[str, Key] = {}
 
     def answer(self, request: Request) -> tuple[int, Any]:
+        public = public_endpoints.kraken(self.book, request)
+        if public is not None:
+            return public
         key = self.keys.get(request.headers.get("api-key", ""))
         if key is None:
             return _refused("EAPI:Invalid key")

@@ -18,7 +18,6 @@ from alphapulse_local.options import Options
 @contextlib.asynccontextmanager
 async def server(body: bytes = b"{}", *, status: int = 200, after: float = 0.0) -> AsyncIterator[str]:
     """An address that answers every request so, after a time; with no time at all it stays silent."""
-
     handlers: set[asyncio.Task[None]] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -107,8 +107,8 @@ class CoinbasePublic:
 
     def refusal(self, status: int, body: Any) -> Refusal | None:
         """Say what an answer without data means."""
-        error = body.get("error") if isinstance(body, dict) else None
-        if status == _NOT_FOUND or error in {"NOT_FOUND", "INVALID_PRODUCT_ID"}:
+        error = (body.get("error") or None) if isinstance(body, dict) else None
+        if status == _NOT_FOUND or error in ("NOT_FOUND", "INVALID_PRODUCT_ID"):
             return Refusal.UNKNOWN_SYMBOL
         return None if status < 400 and error is None else Refusal.OTHER  # noqa: PLR2004 - client errors
 

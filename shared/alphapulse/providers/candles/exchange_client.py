@@ -8,7 +8,7 @@ from alphapulse.providers.budget import SourceBudget
 from alphapulse.providers.candles.public_market import PublicMarket, PublicRequest, Refusal
 from alphapulse.providers.candles.source import Clock
 from alphapulse.providers.errors import ProviderError, SourceBusy, SourceDown, SourceRefuses
-from alphapulse.providers.transport import SourceClient
+from alphapulse.providers.transport import DEADLINE_SECONDS, SourceClient, reading
 
 #: How long all stay away from an exchange that says within an answer that it is asked too often.
 _PAUSE_SECONDS: Final = 5.0
@@ -50,12 +50,24 @@ class ExchangeClient:
         Counted for the whole platform.
     clock
         Aware UTC now.
+    deadline_seconds
+        Of one request.
     """
 
-    def __init__(self, market: PublicMarket, base_url: str, *, budget: SourceBudget, clock: Clock) -> None:
+    def __init__(
+        self,
+        market: PublicMarket,
+        base_url: str,
+        *,
+        budget: SourceBudget,
+        clock: Clock,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
         self._market = market
         self._budget = budget
-        self._http = _Http(market.facts.name, base_url, budget=budget, clock=clock)
+        self._http = _Http(
+            market.facts.name, base_url, budget=budget, clock=clock, deadline_seconds=deadline_seconds
+        )
 
     async def ask(self, request: PublicRequest) -> Any:
         """Return the body of an answer with data.
@@ -80,7 +92,8 @@ class ExchangeClient:
 
     async def _require_data(self, status: int, body: Any) -> None:
         name = self._market.facts.name
-        refusal = self._market.refusal(status, body)
+        with reading(name, "whether it refuses"):
+            refusal = self._market.refusal(status, body)
         if refusal is None:
             return
         if refusal is Refusal.BUSY:
