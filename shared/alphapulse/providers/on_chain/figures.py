@@ -78,6 +78,7 @@ def series_of(figures: ByDay, *, source: str, now: dt.datetime) -> dict[str, Dai
     for name, by_day in figures.items():
         days = tuple(sorted(day for day in by_day if end_of(day) <= now))
         values = np.array([by_day[day] for day in days], dtype=np.float64)
+        values[np.isinf(values)] = np.nan  # a product of absurd figures
         if np.isfinite(values).any():
             values.flags.writeable = False  # all who read it share it
             found[name] = DailySeries(name, days, values, source, now)
