@@ -27,6 +27,7 @@ from alphapulse.runtime.resources import Resources
 from alphapulse.runtime.work import Scope, TenantWork
 
 if TYPE_CHECKING:
+    from alphapulse.agents.gathering import Gatherer
     from alphapulse.agents.snapshots import Snapshot, SnapshotMaker
     from alphapulse.agents.speaking import Spoken
 
@@ -122,13 +123,21 @@ def agent_app(resources: Resources, name: str) -> ASGIApp:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What a process remembers from one request to the next, made with the first."""
+
+    gatherer: "Gatherer"
+    snapshots: "SnapshotMaker"
+
+
 class AgentFunction:
     """Answers requests for one agent's signals."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.consumer = f"signal-{name}"
-        self._snapshots: SnapshotMaker | None = None
+        self._memory: _Memory | None = None
 
     async def on_requested(self, event: Event, scope: Scope) -> Event | None:
         """Reply with a signal or an abstention; nothing if the run no longer waits for it."""
@@ -157,19 +166,21 @@ class AgentFunction:
 
     async def _speak(self, scope: Scope, request: Request, settings: Settings) -> "tuple[Spoken, Snapshot]":
         # numpy takes longer to import than the rest of the function; an idle process does not pay for it.
-        from alphapulse.agents.gathering import Wanted, gather  # noqa: PLC0415 - see above
+        from alphapulse.agents.gathering import Gatherer, Wanted  # noqa: PLC0415 - see above
         from alphapulse.agents.snapshots import SnapshotMaker  # noqa: PLC0415 - see above
         from alphapulse.agents.speaking import speak, usable  # noqa: PLC0415 - see above
         from alphapulse.domain.agents.evidence import Evidence  # noqa: PLC0415 - see above
         from alphapulse.domain.agents.parameters import InvalidParameters  # noqa: PLC0415 - see above
         from alphapulse.domain.agents.registry import agent  # noqa: PLC0415 - see above
 
+        if self._memory is None:
+            self._memory = _Memory(Gatherer(), SnapshotMaker())
         definition = agent(self.name)
         parameters = usable(definition, settings.parameters)
         if isinstance(parameters, InvalidParameters):
             evidence = Evidence(request.symbol, request.interval, scope.now)
         else:
-            evidence = await gather(
+            evidence = await self._memory.gatherer.gather(
                 scope,
                 Wanted(
                     definition=definition,
@@ -179,9 +190,7 @@ class AgentFunction:
                     deadline_at=request.deadline_at,
                 ),
             )
-        if self._snapshots is None:
-            self._snapshots = SnapshotMaker()
-        return speak(definition, evidence, settings.parameters), self._snapshots.snapshot(evidence)
+        return speak(definition, evidence, settings.parameters), self._memory.snapshots.snapshot(evidence)
 
 
 async def _conclude(

@@ -6,6 +6,7 @@ come is in `missing` with the reason, and the agent decides whether it can do wi
 
 import asyncio
 import datetime as dt
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +18,7 @@ from alphapulse.domain.agents.evidence import Bars, DailySeries, Dataset, Eviden
 from alphapulse.domain.agents.parameters import Parameters
 from alphapulse.domain.instruments import Interval
 from alphapulse.domain.series import price_series
-from alphapulse.market.series import Series, available_intervals, read_series
+from alphapulse.market.series import Series, available_intervals, cached_series, read_series
 from alphapulse.providers.errors import AssetUnknown, ProviderError
 from alphapulse.runtime.work import Scope
 
@@ -26,6 +27,8 @@ from alphapulse.runtime.work import Scope
 LONGEST: Final = dt.timedelta(seconds=60)
 # Of the time there is until the deadline; the rest is for speaking, storing and the consensus.
 _SHARE: Final = 0.6
+# Series whose bars a process remembers: agents ask about a symbol for all tenants within minutes.
+_REMEMBERED: Final = 64
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -60,54 +63,69 @@ class Wanted:
         return self.symbol.partition("-")[0]
 
 
-async def gather(scope: Scope, wanted: Wanted) -> Evidence:
-    """Return the evidence there is; ``now`` is the moment after the last of it came."""
-    seconds = min(LONGEST, _SHARE * (wanted.deadline_at - scope.now)).total_seconds()
-    missing: dict[str, str] = {}
-    found: dict[Dataset, Any] = {}
+class Gatherer:
+    """Gathers evidence, and remembers bars that come again as the same candles."""
 
-    async def read(dataset: Dataset) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                found[dataset] = await _READERS[dataset](scope, wanted, missing)
-        except ProviderError as error:
-            missing[dataset.value] = str(error)
-        except TimeoutError:
-            what = dataset.value.replace("_", "-")
-            missing[dataset.value] = f"the {what} data did not come within {seconds:.0f} s"
+    def __init__(self) -> None:
+        self._bars: OrderedDict[tuple[str, Interval, int], tuple[Series, Bars]] = OrderedDict()
 
-    await asyncio.gather(*map(read, wanted.definition.reads))
-    for what, reason in missing.items():
-        logger.info("data_missing", data=what, symbol=wanted.symbol, reason=reason)
-    # In the same order each time, so that the same evidence has the same digest.
-    return _evidence(wanted, found, dict(sorted(missing.items())), now=scope.now)
+    async def gather(self, scope: Scope, wanted: Wanted) -> Evidence:
+        """Return the evidence there is; ``now`` is the moment after the last of it came."""
+        seconds = min(LONGEST, _SHARE * (wanted.deadline_at - scope.now)).total_seconds()
+        missing: dict[str, str] = {}
+        found: dict[Dataset, Any] = {}
 
+        async def read(dataset: Dataset) -> None:
+            try:
+                async with asyncio.timeout(seconds):
+                    found[dataset] = await _READERS[dataset](scope, wanted, missing)
+            except ProviderError as error:
+                missing[dataset.value] = str(error)
+            except TimeoutError:
+                what = dataset.value.replace("_", "-")
+                missing[dataset.value] = f"the {what} data did not come within {seconds:.0f} s"
 
-def _evidence(
-    wanted: Wanted, found: Mapping[Dataset, Any], missing: Mapping[str, str], *, now: dt.datetime
-) -> Evidence:
-    series: Series | None = found.get(Dataset.CANDLES)
-    bars = None
-    if series is not None:
-        closed = series.closed(now)
-        bars = Bars(price_series(closed.candles), closed.interval, closed.source)
-    on_chain: Mapping[str, DailySeries] = found.get(Dataset.ON_CHAIN, {})
-    return Evidence(
-        wanted.symbol,
-        wanted.interval,
-        now,
-        bars=bars,
-        on_chain={name: _ended(daily, now) for name, daily in on_chain.items()},
-        supply=found.get(Dataset.SUPPLY, {}),
-        posts=found.get(Dataset.POSTS),
-        governance=found.get(Dataset.GOVERNANCE),
-        missing=missing,
-    )
+        await asyncio.gather(*map(read, wanted.definition.reads))
+        for what, reason in missing.items():
+            logger.info("data_missing", data=what, symbol=wanted.symbol, reason=reason)
+        # In the same order each time, so that the same evidence has the same digest.
+        return self._evidence(wanted, found, dict(sorted(missing.items())), now=scope.now)
+
+    def _evidence(
+        self, wanted: Wanted, found: Mapping[Dataset, Any], missing: Mapping[str, str], *, now: dt.datetime
+    ) -> Evidence:
+        series: Series | None = found.get(Dataset.CANDLES)
+        on_chain: Mapping[str, DailySeries] = found.get(Dataset.ON_CHAIN, {})
+        return Evidence(
+            wanted.symbol,
+            wanted.interval,
+            now,
+            bars=None if series is None else self._as_bars(series.closed(now)),
+            on_chain={name: _ended(daily, now) for name, daily in on_chain.items()},
+            supply=found.get(Dataset.SUPPLY, {}),
+            posts=found.get(Dataset.POSTS),
+            governance=found.get(Dataset.GOVERNANCE),
+            missing=missing,
+        )
+
+    def _as_bars(self, closed: Series) -> Bars:
+        key = (closed.symbol, closed.interval, len(closed.candles))
+        known = self._bars.get(key)
+        if known is None or not _are_the_same(known[0], closed):
+            known = (closed, Bars(price_series(closed.candles), closed.interval, closed.source))
+            self._bars[key] = known
+            if len(self._bars) > _REMEMBERED:
+                self._bars.popitem(last=False)
+        self._bars.move_to_end(key)
+        return known[1]
 
 
 async def _candles(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str]) -> Series:
     # One more than are read, in case the newest bar has not closed.
     limit = wanted.definition.bars(wanted.parameters) + 1
+    cached = await cached_series(scope.market_cache, wanted.symbol, wanted.interval, limit=limit)
+    if cached is not None:
+        return cached
     async with scope.transaction() as work:
         series = await read_series(
             work.session, scope.market_cache, wanted.symbol, wanted.interval, limit=limit
@@ -136,6 +154,15 @@ async def _posts(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str
 
 async def _governance(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str]) -> Any:
     return await scope.resources.providers.governance(wanted.asset)
+
+
+def _are_the_same(one: Series, other: Series) -> bool:
+    # Candles are decoded all at once, and kept by who decoded them: the first and the last stand for all. The
+    # remembered series holds them, so that no others can take their place.
+    if not one.candles or not other.candles:
+        return False
+    ends = ((one.candles[n], other.candles[n]) for n in (0, -1))
+    return one.source == other.source and all(mine is yours for mine, yours in ends)
 
 
 def _ended(series: DailySeries, now: dt.datetime) -> DailySeries:

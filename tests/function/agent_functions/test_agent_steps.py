@@ -179,7 +179,7 @@ class TestGathering:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         with monkeypatch.context() as broken:
-            broken.setattr(gathering, "_evidence", None)
+            broken.setattr(gathering, "Evidence", None)
             answer = await functions.deliver(FUNCTION, task)
         [left] = await rows(app_database, tenant, "agent_run_tasks")
 
