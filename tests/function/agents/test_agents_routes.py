@@ -27,6 +27,7 @@ READS = (
 WRITES = {
     "/agents/run": {"symbols": ["AGA-USD"]},
     "/agents/config": {"agents": [{"agent": "technical", "weight": 0.5}]},
+    "/agents/runs/0197c9d2-0000-7000-8000-000000000001/replay": {},
 }
 
 

@@ -213,6 +213,34 @@ async def test_tenants_own_weight_makes_a_quorum(
     assert (reply.data["signal"], reply.data["quorum"], reply.data["reasons"]) == ("buy", True, [])
 
 
+async def test_consensus_is_stored_with_what_it_was_reached_with(
+    functions: Functions, run: RunOf, tenant: TenantId, app_database: Database
+) -> None:
+    await weigh(app_database, tenant, technical="0.6")
+    await run.start(agents=("technical", "value"))
+    events = [await run.speak("technical", score=0.5), await run.speak("value", score=None)]
+    reply_of(await functions.deliver("consensus", events[0]))
+    await weigh(app_database, tenant, value="0.7")
+
+    [stored] = await run.consensus()
+
+    assert stored["inputs"] == {
+        "weights": {
+            "technical": "0.600000",
+            "fundamental": "0.30",
+            "sentiment": "0.20",
+            "value": "0.10",
+            "activist": "0.05",
+            "buffett": "0.05",
+        },
+        "signals": {event.data["agent"]: event.data["id"] for event in events},
+        "silent": {},
+        "quorum": "0.5",
+        "buy_above": "0.2",
+        "sell_below": "-0.2",
+    }
+
+
 async def test_weights_that_sum_to_more_than_one_are_renormalised(
     functions: Functions, run: RunOf, tenant: TenantId, app_database: Database
 ) -> None:
@@ -355,6 +383,7 @@ class TestSweep:
         assert (await run.tasks())["sentiment", "BTC-USD"] == ("failed", "no answer before the deadline")
         [told] = await broker.wait_for("consensus.reached", tenant_id=tenant)
         assert (told.data["signal"], told.data["quorum"]) == ("buy", True)
+        assert told.data["reasons"] == ["did not speak before the deadline: sentiment"]
         assert told.data["contributions"][-1] == {
             "agent": "sentiment",
             "abstained": "no answer before the deadline",
