@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from alphapulse.providers.candles import public_market
+from alphapulse.providers.candles import exchange_endpoints
 from alphapulse.providers.on_chain.coin_metrics import ADDRESS as COIN_METRICS
 from alphapulse.providers.supply.coingecko import ADDRESS as COINGECKO
 from alphapulse_local.options import EXCHANGES, LIVE, SIMULATED, Options
@@ -130,7 +130,7 @@ async def _candles(
         return Choice(options.market_data_source, "MARKET_DATA_SOURCE is set")
     probes = []
     for name in EXCHANGES:
-        facts = public_market(name).facts
+        facts = exchange_endpoints(name).facts
         address = environment.get(f"{name.upper()}_URL") or facts.base_url
         probes.append(Probe(name, address.rstrip("/") + facts.ping))
     found = await first_reachable(session, probes)

@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio as redis
 
 from alphapulse.providers.budget import Pace, SourceBudget
-from alphapulse.providers.candles import public_market
+from alphapulse.providers.candles import exchange_endpoints
 from alphapulse.providers.candles.exchange import ExchangeCandles
 from alphapulse.providers.candles.exchange_client import ExchangeClient
 from alphapulse.providers.shared_reads import SharedReads
@@ -64,7 +64,7 @@ class Market:
     ) -> ExchangeCandles:
         """Return the source of candles of one more process."""
         cache = CacheConnection(self.redis_url if with_redis else None)
-        market = public_market(self.name)
+        market = exchange_endpoints(self.name)
         budget = SourceBudget(
             cache,
             f"{self.name}-market",
@@ -108,7 +108,7 @@ async def open_market(redis_server: EmbeddedRedis, forget: None) -> AsyncIterato
     async def start(name: str) -> Market:
         simulator = SIMULATORS[name]()
         await simulator.start()
-        quote = public_market(name).facts.quotes[0]
+        quote = exchange_endpoints(name).facts.quotes[0]
         market = Market(name, simulator, redis_server.url, quote)
         simulator.book.symbols = {f"{base}-{quote}" for base in MAJORS}
         simulator.book.now = market.clock

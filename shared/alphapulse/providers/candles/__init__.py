@@ -43,7 +43,7 @@ __all__ = [
     "UnknownSymbol",
     "as_exchange",
     "candle_source",
-    "public_market",
+    "exchange_endpoints",
     "utc_now",
 ]
 
@@ -116,7 +116,7 @@ def candle_source(
     return SimulatedCandles(seed, clock=clock)
 
 
-def public_market(name: str) -> "PublicMarket":
+def exchange_endpoints(name: str) -> "PublicMarket":
     """Return what the public endpoints of an exchange look like.
 
     Raises
@@ -149,8 +149,8 @@ def _live(exchange: Exchange, clock: Clock) -> CandleSource:
     from alphapulse.providers.candles.exchange_client import ExchangeClient  # noqa: PLC0415 - as above
     from alphapulse.providers.shared_reads import SharedReads  # noqa: PLC0415 - as above
 
-    market = public_market(exchange.name)
-    budget = SourceBudget(exchange.cache, f"{exchange.name}-market", pace=market.facts.pace)
+    market = exchange_endpoints(exchange.name)
+    budget = SourceBudget(exchange.cache, exchange.name, pace=market.facts.pace)
     address = exchange.base_url or market.facts.base_url
     client = ExchangeClient(market, address, budget=budget, clock=clock)
     # A price is wanted again within seconds, so a failure is not remembered for longer.
