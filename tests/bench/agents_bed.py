@@ -81,17 +81,17 @@ class AgentsBed(Bed):
     ----------
     directory
         For data and logs.
-    symbols
-        How many; at most as many as are simulated.
+    assets
+        Whose bars are stored; without an environment that says other, figures of these must be simulated.
     environment
         Of all functions, beside what they need.
     """
 
     def __init__(
-        self, directory: Path, *, symbols: int = len(ASSETS), environment: Mapping[str, str] | None = None
+        self, directory: Path, *, assets: Sequence[str] = ASSETS, environment: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(directory)
-        self.symbols = tuple(f"{asset}-USDT" for asset in ASSETS[:symbols])
+        self.symbols = tuple(f"{asset}-USDT" for asset in assets)
         self.ports = {name: free_port() for name in (*AGENT_FUNCTIONS, *_OTHERS)}
         self.ingress_port, self.dispatcher_port = free_port(), free_port()
         self.postgres = EmbeddedPostgres(directory / "postgres", password=secrets.token_urlsafe(16))
@@ -172,9 +172,23 @@ class AgentsBed(Bed):
         return tenants
 
     async def run(
-        self, tenants: Sequence[TenantId], agents: Sequence[str], *, deadline_seconds: float = 300
+        self,
+        tenants: Sequence[TenantId],
+        agents: Sequence[str],
+        *,
+        symbols: Sequence[str] = (),
+        deadline_seconds: float = 300,
     ) -> Finished:
-        """Ask for the signals of all agents about all symbols, for all tenants at once, and wait for the end.
+        """Ask for the signals of all agents about symbols, for all tenants at once, and wait for the end.
+
+        Parameters
+        ----------
+        tenants, agents
+            For whom, and of whom.
+        symbols
+            About what; all the bed has, if none are given.
+        deadline_seconds
+            For all of it.
 
         Raises
         ------
@@ -185,13 +199,14 @@ class AgentsBed(Bed):
         sweeper = asyncio.create_task(self._sweep())
         started = time.monotonic()
         try:
-            run_ids = await self._ask(tenants, agents)
+            about = symbols or self.symbols
+            run_ids = await self._ask(tenants, agents, about)
             while await _running(admin, run_ids):
                 if time.monotonic() - started > deadline_seconds:
                     raise RuntimeError(f"not ended in time: {await _statuses(admin, run_ids)}")
                 await asyncio.sleep(_POLL_SECONDS)
             seconds = time.monotonic() - started
-            asked = len(tenants) * len(agents) * len(self.symbols)
+            asked = len(tenants) * len(agents) * len(about)
             return await _finished(admin, run_ids, seconds=seconds, asked=asked)
         finally:
             sweeper.cancel()
@@ -209,9 +224,11 @@ class AgentsBed(Bed):
                         found[name] += float(number)  # type: ignore[assignment]  # counters are floats there
         return found
 
-    async def _ask(self, tenants: Sequence[TenantId], agents: Sequence[str]) -> list[str]:
+    async def _ask(
+        self, tenants: Sequence[TenantId], agents: Sequence[str], symbols: Sequence[str]
+    ) -> list[str]:
         signer, now = TokenSigner(self._key), dt.datetime.now(dt.UTC)
-        body = {"symbols": list(self.symbols), "agents": list(agents), "interval": Interval.DAY.value}
+        body = {"symbols": list(symbols), "agents": list(agents), "interval": Interval.DAY.value}
         limits = httpx.Limits(max_connections=_CONNECTIONS)
         async with httpx.AsyncClient(timeout=120, trust_env=False, limits=limits) as client:
 
