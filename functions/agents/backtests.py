@@ -97,26 +97,7 @@ async def start_backtest(body: BacktestAsked, work: Work) -> BacktestAccepted:
             f"{unfinished} backtests are waiting or running, the tier includes {most} at once",
             retry_after_seconds=_RETRY_SECONDS,
         )
-    await sql.trim(work.session, tenant_id=tenant_id, kept=KEPT - 1)
-    run_id, now = uuid7(), work.now
-    asked = {"agent": request.agent, "symbol": request.symbol, "interval": request.interval.value}
-    await sql.insert(
-        work.session,
-        **asked,
-        tenant_id=tenant_id,
-        id=run_id,
-        request=request.document(),
-        created_by=work.principal.user_id,
-        deadline_at=now + DEADLINE,
-        created_at=now,
-    )
-    await work.emit(
-        "backtest.requested",
-        {"run_id": str(run_id), **asked, "requested_at": now.isoformat().replace("+00:00", "Z")},
-        correlation_id=str(run_id),
-        agent=request.agent,
-        symbol=request.symbol,
-    )
+    run_id = await _store(work, request)
     return BacktestAccepted(run_id=run_id, status_url=f"/agents/backtests/{run_id}")
 
 
@@ -167,6 +148,30 @@ async def cancel_backtest(backtest_id: uuid.UUID, work: Work) -> BacktestItem:
     if row["status"] == "cancelled":
         return BacktestItem(**_item(row, work))
     raise BacktestEnded(f"the backtest is {row['status']}", extra={"status": row["status"]})
+
+
+async def _store(work: TenantWork, request: BacktestRequest) -> uuid.UUID:
+    run_id, now, tenant_id = uuid7(), work.now, work.tenant_id.value
+    asked = {"agent": request.agent, "symbol": request.symbol, "interval": request.interval.value}
+    await sql.trim(work.session, tenant_id=tenant_id, kept=KEPT - 1)
+    await sql.insert(
+        work.session,
+        **asked,
+        tenant_id=tenant_id,
+        id=run_id,
+        request=request.document(),
+        created_by=work.principal.user_id,
+        deadline_at=now + DEADLINE,
+        created_at=now,
+    )
+    await work.emit(
+        "backtest.requested",
+        {"run_id": str(run_id), **asked, "requested_at": now.isoformat().replace("+00:00", "Z")},
+        correlation_id=str(run_id),
+        agent=request.agent,
+        symbol=request.symbol,
+    )
+    return run_id
 
 
 async def _request(work: TenantWork, body: BacktestAsked) -> BacktestRequest:

@@ -54,7 +54,7 @@ def picture(document: dict[str, Any], result: Result) -> bytes:
     _draw_drawdown(below, times, lines)
     _mark(above, below, result)
     _words(figure, document, result)
-    figure.subplots_adjust(left=0.09, right=0.97, top=0.86, bottom=0.10)
+    figure.subplots_adjust(left=0.09, right=0.97, top=0.835, bottom=0.09)
     figure.align_ylabels([above, below])
     file = io.BytesIO()
     canvas.print_png(file)  # type: ignore[no-untyped-call] # matplotlib has no types for it
@@ -81,7 +81,15 @@ def _draw_equity(axes: "Axes", times: list[float], lines: dict[str, list[Any]], 
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,.6g}" if value < 1 else f"{value:,.0f}")
     )
-    axes.legend(loc="upper left", frameon=False, fontsize=10)
+    # Above the axes, where it hides no line.
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.012, 0.995),
+        ncols=2,
+        frameon=False,
+        fontsize=10,
+        handlelength=1.6,
+    )
     _plain(axes)
 
 
@@ -133,16 +141,16 @@ def _words(figure: "Figure", document: dict[str, Any], result: Result) -> None:
     figure.text(0.09, 0.892, _summary(result.figures, document), fontsize=9.5, color=_INK)
     notes = ["red: missing bars"] * bool(result.gaps) + ["dotted: next fold"] * (len(result.folds) > 1)
     if notes:
-        figure.text(0.97, 0.02, ", ".join(notes), fontsize=8.5, color=_INK, ha="right")
+        figure.text(0.09, 0.02, ", ".join(notes), fontsize=8.5, color=_INK)
 
 
 def _summary(figures: Figures, document: dict[str, Any]) -> str:
     activity = document["activity"]
     hit_rate = "-" if activity["hit_rate"] is None else f"{activity['hit_rate']:.0%}"
-    annual = "-" if figures.annualised_return is None else _share(figures.annualised_return)
+    annual = "" if figures.annualised_return is None else f"a year {_share(figures.annualised_return)}, "
     sharpe = "-" if figures.sharpe is None else f"{figures.sharpe:.2f}"
     return (
-        f"a year {annual}, Sharpe {sharpe}, deepest fall {figures.max_drawdown:.1%}, "
+        f"{annual}Sharpe {sharpe}, deepest fall {figures.max_drawdown:.1%}, "
         f"{activity['trades']} trades, hit rate {hit_rate}, exposure {activity['exposure']:.0%}, "
         f"fees paid {float(activity['fees']):,.6g}"
     )

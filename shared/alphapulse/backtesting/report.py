@@ -51,44 +51,48 @@ def report(
     result
         What came of it.
     """
+    return {**_asked(request, backtest, evidence), **_found(result), "datasets": _datasets(evidence)}
+
+
+def _asked(request: BacktestRequest, backtest: Backtest, evidence: Evidence) -> dict[str, Any]:
     source = evidence.bars.source if evidence.bars else ""
-    own = backtest.definition.parameters.of(backtest.settings)
     asked = request.document()
+    terms = ("starting_equity", "position_fraction", "fee_bps", "slippage_bps", "short")
     return {
         "symbol": request.symbol,
         "interval": request.interval.value,
         "agent": request.agent,
         "agent_version": backtest.definition.version,
-        "parameters": dataclasses.asdict(own),
+        "parameters": dataclasses.asdict(backtest.definition.parameters.of(backtest.settings)),
         "source": source,
         "simulated": SourceKind.SIMULATED in source,
+        "terms": {name: asked[name] for name in terms},
+        "grid": asked["grid"],
+        "assumptions": list(_ASSUMPTIONS),
+    }
+
+
+def _found(result: Result) -> dict[str, Any]:
+    course = result.simulation
+    return {
         "from": rfc3339(result.opens_at),
         "to": rfc3339(result.closes_at),
-        "bars": len(result.simulation.points),
+        "bars": len(course.points),
         "learnt_bars": result.learnt_bars,
         "history_bars": result.history_bars,
         "evaluations": result.evaluations,
         "gaps": _gaps(result),
-        "datasets": _datasets(evidence),
-        "terms": {
-            name: asked[name]
-            for name in ("starting_equity", "position_fraction", "fee_bps", "slippage_bps", "short")
-        },
         "figures": _plain(result.figures),
         "buy_and_hold": _plain(result.benchmark_figures),
         "activity": _plain(result.activity),
         "signals": _signals(result),
         "abstentions": [_plain(count) for count in result.abstentions],
-        "grid": asked["grid"],
         "folds": [_fold(fold) for fold in result.folds],
-        "trades": [_trade(trade) for trade in result.simulation.trades[-LISTED:]],
-        "open_position": None
-        if result.simulation.open_entry is None
-        else _fill(result.simulation.open_entry),
-        "late_fills": result.simulation.late_fills,
-        "ruined_at": rfc3339(result.simulation.ruined_at),
+        "trades": [_trade(trade) for trade in course.trades[-LISTED:]],
+        "open_position": None if course.open_entry is None else _fill(course.open_entry),
+        "late_fills": course.late_fills,
+        "ruined_at": rfc3339(course.ruined_at),
         "curve": curve(result),
-        "assumptions": list(_ASSUMPTIONS),
     }
 
 

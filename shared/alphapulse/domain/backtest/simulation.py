@@ -82,38 +82,54 @@ def simulate(
     terms : Terms
         Costs and sizes.
     """
-    account, step = Account(terms), timedelta(seconds=interval.seconds)
-    points: list[Point] = []
-    wanted: Stance | None = None
-    ruined_at: datetime | None = None
-    late, closed_at = 0, None
+    course = _Course(terms, timedelta(seconds=interval.seconds))
     with exact():
         for candle, verdict in zip(candles, said, strict=True):
-            if wanted is not None:
-                fills = len(account.fills)
-                account.turn(wanted, candle.open_time, candle.open)
-                late += (len(account.fills) - fills) * (candle.open_time != closed_at)
-            closed_at = candle.open_time + step
-            points.append(Point(closed_at, quantise(account.equity(candle.close)), account.stance))
-            if ruined_at is None and points[-1].equity <= 0:
-                ruined_at = closed_at
-            wanted = Stance.FLAT if ruined_at else _wanted(verdict, short=terms.short)
+            course.pass_bar(candle, verdict)
+    account = course.account
     return Simulation(
-        points=tuple(points),
+        points=tuple(course.points),
         fills=tuple(account.fills),
         trades=tuple(account.trades),
         open_entry=account.entry,
         fees=account.fees,
         slippage=account.slippage,
         traded=account.traded,
-        late_fills=late,
-        ruined_at=ruined_at,
+        late_fills=course.late_fills,
+        ruined_at=course.ruined_at,
     )
 
 
 def buy_and_hold(candles: Sequence[Candle], *, interval: Interval, terms: Terms) -> Simulation:
     """Buy at the second bar's open, the first an agent can trade at, and keep it; on the same terms."""
     return simulate(candles, [_BUY] * len(candles), interval=interval, terms=terms)
+
+
+class _Course:
+    def __init__(self, terms: Terms, length: timedelta) -> None:
+        self.account = Account(terms)
+        self.points: list[Point] = []
+        self.late_fills = 0
+        self.ruined_at: datetime | None = None
+        self._short = terms.short
+        self._length = length
+        self._wanted: Stance | None = None
+        self._closed_at: datetime | None = None
+
+    def pass_bar(self, candle: Candle, verdict: Verdict) -> None:
+        """Trade at the open what was said before, value at the close, note what is said there."""
+        account = self.account
+        if self._wanted is not None:
+            fills = len(account.fills)
+            account.turn(self._wanted, candle.open_time, candle.open)
+            if candle.open_time != self._closed_at:
+                self.late_fills += len(account.fills) - fills
+        self._closed_at = candle.open_time + self._length
+        point = Point(self._closed_at, quantise(account.equity(candle.close)), account.stance)
+        self.points.append(point)
+        if self.ruined_at is None and point.equity <= 0:
+            self.ruined_at = self._closed_at
+        self._wanted = Stance.FLAT if self.ruined_at else _wanted(verdict, short=self._short)
 
 
 def _wanted(verdict: Verdict, *, short: bool) -> Stance | None:
