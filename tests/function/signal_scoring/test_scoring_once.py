@@ -246,7 +246,7 @@ async def test_rebuild_command_mends_what_is_wrong_and_says_so(
     ]
 
     assert f"{tenant}  mended" in said[0]
-    assert said[1] == "1 tenants, 0 track records mended\n"
+    assert said[1] == "0 track records mended\n"
     assert await scored(app_database, tenant) == 1
 
 
