@@ -1,5 +1,6 @@
 """What scoring finds in a post; VADER's own values are those its authors publish with the library."""
 
+import math
 import subprocess
 import sys
 from dataclasses import asdict
@@ -181,8 +182,9 @@ def test_posts_come_newest_first() -> None:
     assert [post.id for post in score(posts, key=KEY)] == ["1", "2", "3"]
 
 
-def test_engagement_below_zero_counts_as_none() -> None:
-    assert scored("text", engagement=-12.0).engagement == 0.0
+@pytest.mark.parametrize(("count", "counted"), [(-12.0, 0.0), (12.0, 12.0), (math.inf, 1e12)])
+def test_engagement_is_a_finite_number_from_zero(count: float, counted: float) -> None:
+    assert scored("text", engagement=count).engagement == counted
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class SentimentParameters(Parameters):
     min_authors: int = parameter(8, 1, 1000, "least different authors")
     min_effective_posts: float = parameter(6.0, 1, 1000, "least effective sample size, in posts")
     usual_polarity: float = parameter(0.05, -0.5, 0.5, "mean polarity that is usual and scores 0")
-    full_polarity: float = parameter(0.35, 0.02, 1, "distance from the usual polarity that scores 1")
+    full_polarity: float = parameter(0.2, 0.02, 1, "distance from the usual polarity that scores 1")
     half_confidence_posts: float = parameter(20.0, 1, 1000, "effective posts that give half confidence")
     missing_source_factor: float = parameter(0.8, 0, 1, "confidence that each missing network leaves")
     horizon_days: int = parameter(1, 1, 30, "days ahead a signal looks, after which it is scored")

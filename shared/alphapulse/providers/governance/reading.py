@@ -1,6 +1,5 @@
 """What reading a platform's answer has in common: votes, times, GraphQL's envelope, and odd proposals."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ __all__ = [
 ]
 
 _LARGEST_TEXT: Final = 80
+_MOST_VOTES: Final = 1e30
 _BUSY_SECONDS: Final = 60.0
 _UNAUTHORIZED: Final = 401
 _REFUSING_WORDS: Final = ("unauthori", "forbidden", "api key", "api-key")
@@ -109,8 +109,9 @@ def votes_of(value: Any, *, decimals: int = 0) -> float:
             raise ValueError("must be a whole number")
         value = int(value)
     number = count_of(value) / 10.0**decimals
-    if not math.isfinite(number) or number < 0:
-        raise ValueError("must be at least 0")
+    # More than any token has; sums of such figures stay far inside float64.
+    if not 0 <= number <= _MOST_VOTES:
+        raise ValueError("must be at least 0, and no more than there can be")
     return number
 
 

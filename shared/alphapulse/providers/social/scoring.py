@@ -25,6 +25,8 @@ from alphapulse.providers.social.lexicon import PLAIN, VALENCES, join_phrases
 #: Of a longer text only the beginning is read.
 MOST_CHARACTERS: Final = 2_000
 MOST_SENTENCES: Final = 12
+#: No post has more; a figure above is an error that must not become infinite.
+MOST_ENGAGEMENT: Final = 1e12
 
 _LINK: Final = re.compile(r"(?:https?://|www\.)[^\s()<>\[\]]+", re.IGNORECASE)
 _MARKED_UP_LINK: Final = re.compile(r"\[([^\]\[]{0,300})\]\((?:https?://|/)[^\s()]*\)")
@@ -50,7 +52,7 @@ class RawPost:
     author, text : str
         As published.
     engagement : float
-        Likes, votes and answers; what is below 0 counts as 0.
+        Likes, votes and answers; what is below 0 counts as 0, and a trillion is the most.
     attached_links : int
         Links beside the text.
     """
@@ -109,7 +111,7 @@ def _scored(post: RawPost, key: bytes) -> ScoredPost:
         ).hexdigest(),
         posted_at=post.posted_at,
         polarity=_polarity(readable),
-        engagement=max(float(post.engagement), 0.0),
+        engagement=min(max(float(post.engagement), 0.0), MOST_ENGAGEMENT),
         fingerprint=_fingerprint(_words_only(readable)),
         words=len(_WORD.findall(_TAG.sub(" ", readable))),
         links=links,
