@@ -1,7 +1,8 @@
 """Provider data as JSON documents and back, exactly: floats keep every bit, a hole (NaN) is null."""
 
 import datetime as dt
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -17,12 +18,18 @@ class OnChainCodec:
     """Daily series by name."""
 
     def encode(self, value: Mapping[str, DailySeries]) -> Any:
-        """Return a JSON document."""
-        return [series_document(series) for series in value.values()]
+        """Return a JSON document; most series have the same days, which are in it once."""
+        calendars: dict[tuple[dt.date, ...], int] = {}
+        series = []
+        for one in value.values():
+            place = calendars.setdefault(one.days, len(calendars))
+            series.append({**series_document(one), "days": place})
+        return {"calendars": [_ordinals(days) for days in calendars], "series": series}
 
     def decode(self, document: Any) -> Mapping[str, DailySeries]:
         """Return the series of a document; raises LookupError, TypeError or ValueError for others."""
-        series = [series_of(item) for item in document]
+        calendars = [_days(days) for days in document["calendars"]]
+        series = [_series(item, calendars[item["days"]]) for item in document["series"]]
         return {one.name: one for one in series}
 
 
@@ -100,20 +107,31 @@ def series_document(series: DailySeries) -> dict[str, Any]:
         "name": series.name,
         "source": series.source,
         "retrieved_at": series.retrieved_at.isoformat(),
-        "days": [day.toordinal() - _EPOCH_ORDINAL for day in series.days],
-        "values": [value if np.isfinite(value) else None for value in series.values.tolist()],
+        "days": _ordinals(series.days),
+        "values": [value if math.isfinite(value) else None for value in series.values.tolist()],
     }
 
 
 def series_of(document: Any) -> DailySeries:
     """Return the series of a document; raises LookupError, TypeError or ValueError for others."""
-    days = tuple(dt.date.fromordinal(day + _EPOCH_ORDINAL) for day in document["days"])
+    return _series(document, _days(document["days"]))
+
+
+def _series(document: Any, days: tuple[dt.date, ...]) -> DailySeries:
     values = np.array([np.nan if value is None else value for value in document["values"]], np.float64)
     if len(days) != len(values):
         raise ValueError(f"a series needs one value per day, had {len(values)} for {len(days)}")
     values.flags.writeable = False  # all who read it share it
     retrieved_at = _moment(document["retrieved_at"])
     return DailySeries(document["name"], days, values, document["source"], retrieved_at)
+
+
+def _ordinals(days: Sequence[dt.date]) -> list[int]:
+    return [day.toordinal() - _EPOCH_ORDINAL for day in days]
+
+
+def _days(ordinals: Any) -> tuple[dt.date, ...]:
+    return tuple(dt.date.fromordinal(day + _EPOCH_ORDINAL) for day in ordinals)
 
 
 def _record(item: ScoredPost | Proposal) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Providers:
 
     Each method asks all sources of its dataset that know the asset, and returns what they gave together;
     it raises only when none gave anything. What the real services answered is shared by all tenants and
-    processes (see :mod:`alphapulse.providers.shared_reads`).
+    processes (see :mod:`alphapulse.providers.shared_reads`), what the simulation makes by all of a process.
 
     Parameters
     ----------
@@ -66,9 +66,11 @@ class Providers:
         self, options: ProviderOptions, *, cache: CacheConnection, clock: Clock, observer: Observer
     ) -> None:
         self._context = SourceContext(options, cache, clock=clock)
-        self._reads = SharedReads(cache, clock=clock, observer=observer)
+        live = options.kind is SourceKind.LIVE
+        self._reads = SharedReads(cache if live else None, clock=clock, observer=observer)
         self._observer = observer
-        self._live = options.kind is SourceKind.LIVE
+        # Files are at hand, and a changed one holds at once.
+        self._shares = options.kind is not SourceKind.DIRECTORY
 
     async def on_chain(
         self, asset: str, *, missing: MutableMapping[str, str] | None = None
@@ -179,11 +181,10 @@ class Providers:
         load: Callable[[], Awaitable[Value]],
         codec: Codec[Value],
     ) -> Value:
-        if self._live:
+        if self._shares:
             key = ReadKey(source.name, dataset.value, asset)
             fresh_seconds = _FRESH_SECONDS_OF_SOURCE.get(source.name, FRESH_SECONDS[dataset])
             return await self._reads.read(key, load, codec=codec, fresh_seconds=fresh_seconds)
-        # Files and the simulation are at hand, and a changed file holds at once.
         try:
             value = await load()
         except ProviderError as error:

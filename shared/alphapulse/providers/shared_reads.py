@@ -128,7 +128,7 @@ class SharedReads:
     Parameters
     ----------
     connection
-        The cache Redis.
+        The cache Redis; None shares within this process only.
     clock
         Aware UTC now.
     observer
@@ -139,13 +139,13 @@ class SharedReads:
 
     def __init__(
         self,
-        connection: CacheConnection,
+        connection: CacheConnection | None,
         *,
         clock: Clock,
         observer: Observer,
         failure_seconds: float = FAILURE_SECONDS,
     ) -> None:
-        self._cache: SharedCache = connection.providers()
+        self._cache: SharedCache | None = None if connection is None else connection.providers()
         self._clock = clock
         self._observer = observer
         self._failure_seconds = failure_seconds
@@ -183,24 +183,26 @@ class SharedReads:
         if kept is None or kept.until <= self._now():
             joined = self._flight.carries(key)
             request = _Request(key, load, codec, fresh_seconds)
-            kept, outcome = await self._flight.run(key, lambda: self._obtain(request))
+            kept, outcome = await self._flight.run(key, lambda: self._obtain(request, self._cache))
             if joined and outcome == "miss":
                 outcome = "waited"
         self._observer.read(key.dataset, outcome)
         return kept.get()  # type: ignore[no-any-return]  # what is kept under this key
 
-    async def _obtain(self, request: "_Request") -> "tuple[_Kept[Any], str]":
+    async def _obtain(self, request: "_Request", cache: SharedCache | None) -> "tuple[_Kept[Any], str]":
         """Return the value from Redis, from the source, or from whoever asks the source just now."""
+        if cache is None:
+            return await self._load(request), "miss"
         token, wait, outcome = secrets.token_hex(8), _FIRST_WAIT_SECONDS, "hit"
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CLAIM_SECONDS
-        while (found := await self._stored(request)) is None:
+        while (found := await self._stored(request, cache)) is None:
             try:
-                claimed = await self._cache.claim(*request.key.parts, token=token, seconds=_CLAIM_SECONDS)
+                claimed = await cache.claim(*request.key.parts, token=token, seconds=_CLAIM_SECONDS)
             except CacheUnavailable:
                 return await self._load(request), "miss"
             if claimed:
-                return await self._make(request, token)
+                return await self._make(request, cache, token)
             if loop.time() > deadline:
                 reason = f"{request.key.source} is being asked by a process that does not finish"
                 return self._failed(SourceDown(reason)), "waited"
@@ -209,13 +211,13 @@ class SharedReads:
             wait = min(wait * 1.5, _LONGEST_WAIT_SECONDS)
         return found, outcome
 
-    async def _make(self, request: "_Request", token: str) -> "tuple[_Kept[Any], str]":
+    async def _make(self, request: "_Request", cache: SharedCache, token: str) -> "tuple[_Kept[Any], str]":
         try:
             # Whoever had the claim before may have finished since the value was looked for.
-            found = await self._stored(request)
+            found = await self._stored(request, cache)
             return (found, "waited") if found is not None else (await self._load(request), "miss")
         finally:
-            await self._cache.release(*request.key.parts, token=token)
+            await cache.release(*request.key.parts, token=token)
 
     async def _load(self, request: "_Request") -> "_Kept[Any]":
         key = request.key
@@ -247,9 +249,9 @@ class SharedReads:
             seconds = min(seconds, max(1.0, error.retry_after_seconds))
         return _Kept(self._now() + seconds, None, error)
 
-    async def _stored(self, request: "_Request") -> "_Kept[Any] | None":
+    async def _stored(self, request: "_Request", cache: SharedCache) -> "_Kept[Any] | None":
         """Return what Redis has; an entry that cannot be read, or whose time is over, counts as missing."""
-        document: Any = await self._cache.get(*request.key.parts)
+        document: Any = await cache.get(*request.key.parts)
         try:
             until = float(document["until"])
             failed = "failure" in document
@@ -266,18 +268,19 @@ class SharedReads:
         return kept
 
     async def _store(self, request: "_Request", kept: "_Kept[Any]") -> None:
-        document: dict[str, Any] = {"until": kept.until}
-        if kept.failure is None:
-            document["value"] = request.codec.encode(kept.value)
-        else:
-            failure = document_of(kept.failure)
-            if failure is None:
-                return
-            document["failure"] = failure
+        failure = None if kept.failure is None else document_of(kept.failure)
+        if kept.failure is not None and failure is None:
+            return
         self._keep(request.key, kept)
         seconds = kept.until - self._now()
-        if seconds > 0:
-            await self._cache.put(*request.key.parts, value=document, ttl_seconds=seconds)
+        if self._cache is None or seconds <= 0:
+            return
+        document: dict[str, Any] = {"until": kept.until}
+        if failure is None:
+            document["value"] = request.codec.encode(kept.value)
+        else:
+            document["failure"] = failure
+        await self._cache.put(*request.key.parts, value=document, ttl_seconds=seconds)
 
     def _now(self) -> float:
         return self._clock().timestamp()

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from alphapulse.domain.agents.evidence import DailySeries, Governance, PostSample, Proposal, ScoredPost
 from alphapulse.domain.signals import SignalInput
-from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec
+from alphapulse.providers.documents import (
+    GovernanceCodec,
+    OnChainCodec,
+    PostsCodec,
+    SupplyCodec,
+    series_document,
+)
+from alphapulse.providers.on_chain.figures import HISTORY_DAYS, NAMES
+from alphapulse.tenancy.cache_namespace import MAX_VALUE_BYTES
 
 NOW = dt.datetime(2026, 6, 15, 12, 30, 0, 123_456, tzinfo=dt.UTC)
 FLOATS = st.floats(allow_nan=True, allow_infinity=False)
@@ -82,14 +90,34 @@ def test_something_else_is_refused(codec: Any, document: Any) -> None:
 
 
 def test_a_series_with_more_days_than_values_is_refused() -> None:
-    (document,) = OnChainCodec().encode({"mvrv": daily([1.0, 2.0])})
-    document["values"] = [1.0]
+    document = OnChainCodec().encode({"mvrv": daily([1.0, 2.0])})
+    document["series"][0]["values"] = [1.0]
 
     with pytest.raises(ValueError, match="one value per day"):
-        OnChainCodec().decode([document])
+        OnChainCodec().decode(document)
 
 
 def test_an_infinite_value_is_a_hole() -> None:
-    (document,) = OnChainCodec().encode({"mvrv": daily([math.inf, 1.0])})
+    assert series_document(daily([math.inf, 1.0]))["values"] == [None, 1.0]
 
-    assert document["values"] == [None, 1.0]
+
+def test_days_that_series_share_are_kept_once_and_others_apart() -> None:
+    codec, long, short = OnChainCodec(), daily([1.0, 2.0], "mvrv"), daily([1.0], "supply")
+    series = {"mvrv": long, "price_usd": daily([3.0, 4.0], "price_usd"), "supply": short}
+
+    document = through_json(codec.encode(series))
+    again = codec.decode(document)
+
+    assert len(document["calendars"]) == 2
+    assert again["mvrv"].days is again["price_usd"].days
+    assert {name: one.days for name, one in again.items()} == {name: one.days for name, one in series.items()}
+    assert {name: one.values.tolist() for name, one in again.items()} == {
+        name: one.values.tolist() for name, one in series.items()
+    }
+
+
+def test_six_years_of_all_figures_fit_into_the_cache() -> None:
+    values = np.random.default_rng(7).uniform(1e11, 1e12, HISTORY_DAYS)
+    series = {name: daily(list(values / 3), name) for name in NAMES}
+
+    assert len(orjson.dumps(OnChainCodec().encode(series))) < MAX_VALUE_BYTES / 2

@@ -75,8 +75,11 @@ def series_of(figures: ByDay, *, source: str, now: dt.datetime) -> dict[str, Dai
         Aware, UTC.
     """
     found = {}
+    # Most figures have the same days, which are then kept once.
+    known: dict[tuple[dt.date, ...], tuple[dt.date, ...]] = {}
     for name, by_day in figures.items():
         days = tuple(sorted(day for day in by_day if end_of(day) <= now))
+        days = known.setdefault(days, days)
         values = np.array([by_day[day] for day in days], dtype=np.float64)
         values[np.isinf(values)] = np.nan  # a product of absurd figures
         if np.isfinite(values).any():

@@ -29,7 +29,6 @@ class SimulatedOnChain:
     def __init__(self, context: SourceContext) -> None:
         self._simulation = Simulation(context.options.seed)
         self._clock = context.clock
-        self._made: dict[str, tuple[int, Mapping[str, DailySeries]]] = {}
 
     def covers(self, asset: str) -> bool:
         """Tell whether the asset has simulated candles."""
@@ -47,11 +46,7 @@ class SimulatedOnChain:
         last_day = int(now.timestamp()) // DAY_SECONDS - 1
         if not self.covers(asset) or last_day < FIRST_DAY:
             raise AssetUnknown(f"{asset} is not simulated")
-        made = self._made.get(asset)
-        if made is None or made[0] != last_day:
-            made = (last_day, await asyncio.to_thread(self._series, asset, last_day, now))
-            self._made[asset] = made
-        return made[1]
+        return await asyncio.to_thread(self._series, asset, last_day, now)
 
     def _series(self, asset: str, last_day: int, now: dt.datetime) -> Mapping[str, DailySeries]:
         values = simulate(self._simulation, asset, last_day)
