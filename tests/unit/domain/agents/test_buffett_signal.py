@@ -174,6 +174,16 @@ def test_moat_is_judged_by_its_growth_over_years(component: str, name: str) -> N
     assert spoken("buffett", narrower, only(component, **SHORT)).score == pytest.approx(-expected, abs=1e-6)
 
 
+def test_years_before_those_of_the_moat_do_not_count_for_its_growth() -> None:
+    # The newest three years grew by 10 % a year each, whatever was before.
+    found = with_chain(price(50.0), series("fees_usd", years(900, 100, 110, 121)))
+    expected = math.log(1.1) / math.log(1.25)
+
+    signal = spoken("buffett", found, only("fees_trend", **SHORT, moat_years=3))
+
+    assert signal.score == pytest.approx(expected, abs=1e-6)
+
+
 def test_network_that_stopped_has_lost_its_moat() -> None:
     evidence = with_chain(price(50.0), series("fees_usd", np.concatenate([years(100, 200), np.zeros(365)])))
 
