@@ -106,6 +106,21 @@ def test_the_technical_agent_alone_has_no_quorum_with_the_default_weights(user: 
     assert (consensus["quorum"], consensus["signal"]) == (False, "hold")
 
 
+def test_all_agents_of_the_tier_answer_and_the_run_can_be_made_again(user: User) -> None:
+    run_id = user.run_agents("BTC-USD", agents=("technical", "fundamental", "sentiment"))
+    run = user.finished_run(run_id)
+
+    again = user.post(f"/agents/runs/{run_id}/replay", {}, expect=200)
+
+    assert run["status"] == "done"
+    assert {task["status"] for task in run["agents"]} <= {"done", "abstained"}
+    assert all(task["started_at"] <= task["finished_at"] for task in run["agents"])
+    assert [one["outcome"] for one in again["signals"] + again["consensus"]] == ["identical"] * 4
+    for signal in user.signals_of(run_id, "BTC-USD"):
+        assert signal["reasons"]
+        assert all(item["source"] for item in signal["inputs"])
+
+
 def test_missing_bars_are_reported_as_gaps_and_not_filled_in(user: User, market_files: Path) -> None:
     rows = read_candles(candle_file(market_files, "ETH-BTC_5m"))[-500:]
     times = [np.datetime64(row["timestamp"].rstrip("Z")) for row in rows]
