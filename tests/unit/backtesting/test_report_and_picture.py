@@ -77,9 +77,10 @@ def test_the_picture_is_a_png_with_something_drawn_in_it(more: dict[str, Any]) -
     drawn = matplotlib.image.imread(io.BytesIO(picture(document, result)))
 
     assert drawn.shape[:2] == (840, 1320)
-    colours = {tuple(colour) for colour in (drawn[..., :3] * 255).astype(int).reshape(-1, 3).tolist()}
+    pixels = np.rint(drawn[..., :3] * 255)
     # The lines of the agent and of buy-and-hold.
-    assert {(0x1F, 0x6F, 0x8B), (0xB0, 0x80, 0x3A)} <= colours
+    for colour in ((0x1F, 0x6F, 0x8B), (0xB0, 0x80, 0x3A)):
+        assert np.all(pixels == colour, axis=-1).sum() > 500
 
 
 def test_a_watch_stops_when_told_and_when_the_time_is_over() -> None:
