@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 _COLOURS = {"buy": "green", "sell": "red", "hold": "yellow", "filled": "green", "open": "yellow"}
-_SHOWN_INPUTS = 8
+_SHOWN_INPUTS = 4
 
 
 class Pages:
@@ -73,6 +73,15 @@ class Pages:
             f"  consensus: [bold {colour}]{consensus['signal']}[/]"
             f" (score {float(consensus['score']):+.3f}){quorum}"
         )
+
+    def backtest(self, headline: dict[str, Any], picture_url: str) -> None:
+        """Show how an agent would have done."""
+        self.note(
+            f"{headline['bars']} bars, {headline['trades']} trades, fees {_short(headline['fees'])}: return"
+            f" {headline['total_return']:+.1%}, buy and hold {headline['buy_and_hold_return']:+.1%},"
+            f" deepest fall {headline['max_drawdown']:.1%}"
+        )
+        self.note(f"the picture: {picture_url}")
 
     def trades(self, trades: Sequence[dict[str, Any]]) -> None:
         """Show orders."""

@@ -12,6 +12,8 @@ _PAR_QUOTES = ("USD", "USDT", "USDC")
 _DATA_SECONDS = 60
 _SIGNAL_SECONDS = 60
 _STAKE_USD = Decimal(10_000)
+_BACKTEST_SECONDS = 300
+_AGENTS = ("technical", "fundamental", "sentiment", "value", "activist", "buffett")
 
 
 def tell(url: str, pages: Pages) -> None:
@@ -33,6 +35,8 @@ def tell(url: str, pages: Pages) -> None:
         symbol, interval = _choose(first, pages)
         pages.chapter(f"{first.company} asks for signals on {symbol}")
         run_id = _ask_for_signals(first, symbol, interval, pages)
+        pages.chapter("The technical agent over the past")
+        _look_back(first, symbol, interval, pages)
         pages.chapter(f"{first.company} trades")
         trade_ids = _trade(first, symbol, pages)
         pages.chapter("Positions, profit and loss")
@@ -67,13 +71,8 @@ def _tradable(listed: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _ask_for_signals(trader: Trader, symbol: str, interval: str, pages: Pages) -> str:
-    # Only the technical agent is there yet. Its default weight is below the quorum, so this tenant
-    # configures that it follows this agent alone; otherwise the consensus would be "no quorum".
-    trader.post(
-        "/agents/config",
-        {"agents": [{"agent": "technical", "weight": "1", "parameters": {"interval": interval}}]},
-        expect=200,
-    )
+    parameters = {"agent": "technical", "parameters": {"interval": interval}}
+    trader.post("/agents/config", {"agents": [parameters]}, expect=200)
     started = time.perf_counter()
     run = trader.post("/agents/run", {"symbols": [symbol]}, expect=202)
     done = trader.wait_for(
@@ -88,14 +87,32 @@ def _ask_for_signals(trader: Trader, symbol: str, interval: str, pages: Pages) -
     signals = _of_run(trader.get("/agents/signals", symbol=symbol)["items"], run["run_id"])
     if not signals:
         raise DemoFailed("the run left no signal")
-    for signal in signals:
+    for signal in sorted(signals, key=lambda found: _AGENTS.index(found["agent"])):
         pages.signal(signal)
     consensus = _of_run(_items(trader.get("/agents/consensus", symbol=symbol)), run["run_id"])
     if len(consensus) != 1:
         raise DemoFailed(f"expected one consensus of the run, found {len(consensus)}")
     pages.consensus(consensus[0])
     run_id: str = run["run_id"]
+    replay = trader.post(f"/agents/runs/{run_id}/replay", {}, expect=200)
+    if not replay["identical"]:
+        raise DemoFailed(f"the replay of the run differs: {replay}")
+    pages.note("replayed from what was kept: every signal and the consensus come out the same")
     return run_id
+
+
+def _look_back(trader: Trader, symbol: str, interval: str, pages: Pages) -> None:
+    asked = {"symbol": symbol, "interval": interval, "agent": "technical"}
+    accepted = trader.post("/agents/backtests", asked, expect=202)
+    done = trader.wait_for(
+        "request to backtest",
+        f"/agents/backtests/{accepted['run_id']}",
+        lambda answer: answer["status"] not in ("waiting", "running"),
+        seconds=_BACKTEST_SECONDS,
+    )
+    if done["status"] != "done":
+        raise DemoFailed(f"the backtest ended as {done['status']}: {done['reason']}")
+    pages.backtest(done["headline"], done["picture_url"])
 
 
 def _trade(trader: Trader, symbol: str, pages: Pages) -> list[str]:
