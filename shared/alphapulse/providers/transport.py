@@ -1,6 +1,9 @@
 """HTTP to a data source: one client per source and process, within its budget, and what failing means."""
 
 import asyncio
+import datetime as dt
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +37,7 @@ _MOST_PAUSE_SECONDS: Final = 3600
 # 418 is what Binance answers to an address that went on after 429s.
 _TOO_MANY_REQUESTS: Final = (418, 429)
 _UNAVAILABLE: Final = 503
+_SECONDS: Final = re.compile(r"\d{1,10}(?:\.\d{1,3})?", re.ASCII)
 
 
 class SourceClient:
@@ -167,7 +171,7 @@ class SourceClient:
         status = response.status_code
         if response.is_success:
             return
-        asked = retry_after(response.headers.get("retry-after", ""), now=self._clock())
+        asked = _asked_pause(response.headers, now=self._clock())
         if status in _TOO_MANY_REQUESTS:
             seconds = max(1, min(_DEFAULT_PAUSE_SECONDS if asked is None else asked, _MOST_PAUSE_SECONDS))
             await self._budget.pause(seconds)
@@ -213,6 +217,21 @@ def reading(source: str, what: str) -> Iterator[None]:
         raise AnswerMalformed(
             f"{source} answered {what} in another shape than documented ({type(error).__name__})"
         ) from error
+
+
+def _asked_pause(headers: Mapping[str, str], *, now: dt.datetime) -> int | None:
+    """Return how many seconds an answer asks to wait: by `Retry-After`, or by the end of its limit's window.
+
+    X tells that end in seconds since 1970 (`x-rate-limit-reset`), Reddit in seconds from now
+    (`x-ratelimit-reset`); neither sends `Retry-After` with it.
+    """
+    asked = retry_after(headers.get("retry-after", ""), now=now)
+    if asked is not None:
+        return asked
+    moment, left = headers.get("x-rate-limit-reset", ""), headers.get("x-ratelimit-reset", "")
+    if _SECONDS.fullmatch(moment):
+        return max(0, math.ceil(float(moment) - now.timestamp()))
+    return math.ceil(float(left)) if _SECONDS.fullmatch(left) else None
 
 
 def _origin(url: "httpx.URL") -> tuple[str, str, int | None]:

@@ -6,8 +6,8 @@ answers ``{"data": [{"id", "text", "author_id", "created_at", "public_metrics": 
 ``{"meta": {"result_count": 0}}``, and ``errors`` beside ``data`` tells of posts that could not be shown. The
 query leaves reposts out and asks for English, which the scoring reads.
 
-A limit holds per 15 minutes for an app; X announces its end in ``x-rate-limit-reset`` and sends no
-``Retry-After``, so that a 429 pauses the source for the usual time.
+A limit holds per 15 minutes for an app; X announces its end in ``x-rate-limit-reset``, until which a 429
+pauses the source.
 
 References
 ----------

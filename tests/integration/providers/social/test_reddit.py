@@ -148,10 +148,19 @@ async def test_refusal_of_the_address_is_told(source: Reddit, server: SourceServ
         await source.fetch("BTC")
 
 
-async def test_too_many_requests_pause_the_source(source: Reddit, server: SourceServer) -> None:
-    server.answer = lambda _: Reply(
-        {"message": "Too Many Requests", "error": 429}, status=429, headers={"Retry-After": "120"}
-    )
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "120"},
+        {"x-ratelimit-reset": "119.5"},
+        {"Retry-After": "120", "x-ratelimit-reset": "7"},
+    ],
+)
+async def test_too_many_requests_pause_the_source(
+    source: Reddit, server: SourceServer, headers: dict[str, str]
+) -> None:
+    answer = {"message": "Too Many Requests", "error": 429}
+    server.answer = lambda _: Reply(answer, status=429, headers=headers)
 
     with pytest.raises(SourceBusy) as raised:
         await source.fetch("BTC")

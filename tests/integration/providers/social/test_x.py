@@ -135,14 +135,19 @@ async def test_refusal_is_told_without_the_token(source: X, server: SourceServer
     assert str(raised.value) == f"x refuses with {status}"
 
 
-async def test_too_many_requests_pause_the_source_for_every_token(source: X, server: SourceServer) -> None:
-    limits = {"x-rate-limit-limit": "450", "x-rate-limit-remaining": "0", "x-rate-limit-reset": "1781527500"}
+async def test_too_many_requests_pause_the_source_for_every_token_until_its_window_ends(
+    source: X, server: SourceServer, clock: Clock
+) -> None:
+    end = int(clock.now.timestamp()) + 540
+    limits = {"x-rate-limit-limit": "450", "x-rate-limit-remaining": "0", "x-rate-limit-reset": str(end)}
     server.answer = lambda _: Reply({"title": "Too Many Requests"}, status=429, headers=limits)
 
-    for token in (None, "bearer-of-a-tenant"):
-        with pytest.raises(SourceBusy):
-            await source.fetch("BTC", token=token)
+    with pytest.raises(SourceBusy) as raised:
+        await source.fetch("BTC")
+    with pytest.raises(SourceBusy):
+        await source.fetch("BTC", token="bearer-of-a-tenant")
 
+    assert raised.value.retry_after_seconds == 540
     assert len(server.questions) == 1
 
 
