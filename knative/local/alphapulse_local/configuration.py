@@ -33,6 +33,8 @@ _SETTABLE = (
 # Variable of whoever starts the platform -> Secret and key in which functions find it, if they do.
 _SOURCE_KEYS = {
     "COINGECKO_API_KEY": ("coingecko", "api-key"),
+    "COIN_METRICS_API_KEY": ("coin-metrics", "api-key"),
+    "ETHPLORER_API_KEY": ("ethplorer", "api-key"),
     "TALLY_API_KEY": ("tally", "api-key"),
     "X_BEARER_TOKEN": ("x", "bearer-token"),
 }

@@ -28,6 +28,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
     """
     addresses = {name: getattr(settings, f"{name}_url") for name in _ADDRESSES}
     keys = {
+        "coin_metrics": settings.coin_metrics_api_key,
         "coingecko": settings.coingecko_api_key,
         "ethplorer": settings.ethplorer_api_key,
         "x": settings.x_bearer_token,

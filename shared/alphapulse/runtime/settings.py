@@ -145,6 +145,7 @@ class Settings:
     # Files of on-chain, supply, posts and governance data; without them the services, or a simulation.
     provider_data_dir: Path | None = _setting(Path)
     provider_source: str = _setting(_matching(r"live|simulated"), "live")
+    coin_metrics_api_key: Secret | None = _setting(Secret)
     coingecko_api_key: Secret | None = _setting(Secret)
     ethplorer_api_key: Secret | None = _setting(Secret)
     x_bearer_token: Secret | None = _setting(Secret)

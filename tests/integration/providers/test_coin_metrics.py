@@ -8,9 +8,10 @@ import pytest
 
 from alphapulse.providers.errors import AnswerMalformed, AssetUnknown, SourceDown, SourceRefuses
 from alphapulse.providers.on_chain.coin_metrics import CoinMetrics
-from alphapulse.providers.source import SourceContext
+from alphapulse.providers.source import ProviderOptions, SourceContext, SourceKind
+from alphapulse.tenancy.cache import CacheConnection
 from tests.integration.providers.answers import DAYS, FIRST_DAY, coin_metrics, coin_metrics_rows
-from tests.integration.providers.conftest import NOW
+from tests.integration.providers.conftest import NOW, Clock
 from tests.source_server import Question, Reply, SourceServer
 
 
@@ -179,6 +180,27 @@ async def test_an_asset_that_is_not_in_the_list_is_not_asked_for(
         await source.fetch("NOPE")
 
     assert server.questions == []
+
+
+async def test_a_key_travels_with_every_page_and_is_in_no_error(server: SourceServer, clock: Clock) -> None:
+    options = ProviderOptions(
+        kind=SourceKind.LIVE, addresses={"coin_metrics": server.url}, keys={"coin_metrics": "licence-1234"}
+    )
+    context = SourceContext(options, CacheConnection(None), clock=clock)
+    server.answer = lambda _: {"data": coin_metrics_rows(), "next_page_token": "again"}
+
+    with pytest.raises(AnswerMalformed) as caught:
+        await CoinMetrics(context).fetch("BTC")
+
+    assert [question.parameters["api_key"] for question in server.questions] == ["licence-1234"] * 5
+    assert "licence" not in f"{caught.value}{options}"
+    await context.close()
+
+
+async def test_without_a_key_none_is_sent(source: CoinMetrics, server: SourceServer) -> None:
+    await source.fetch("BTC")
+
+    assert "api_key" not in server.questions[0].parameters
 
 
 async def test_refusals_and_failures_are_told_apart(source: CoinMetrics, server: SourceServer) -> None:

@@ -67,11 +67,18 @@ def test_an_address_of_a_test_system_reaches_its_source(name: str) -> None:
 
 
 def test_keys_reach_their_sources_and_are_never_printed() -> None:
-    names = ("COINGECKO_API_KEY", "ETHPLORER_API_KEY", "X_BEARER_TOKEN", "TALLY_API_KEY")
+    names = (
+        "COIN_METRICS_API_KEY",
+        "COINGECKO_API_KEY",
+        "ETHPLORER_API_KEY",
+        "X_BEARER_TOKEN",
+        "TALLY_API_KEY",
+    )
     settings = Settings.from_environment({name: f"hush-{name}" for name in names})
     options = provider_options(settings)
 
     assert options.keys == {
+        "coin_metrics": "hush-COIN_METRICS_API_KEY",
         "coingecko": "hush-COINGECKO_API_KEY",
         "ethplorer": "hush-ETHPLORER_API_KEY",
         "x": "hush-X_BEARER_TOKEN",
