@@ -82,8 +82,14 @@ class Gatherer:
             except ProviderError as error:
                 missing[dataset.value] = str(error)
             except TimeoutError:
-                what = dataset.value.replace("_", "-")
-                missing[dataset.value] = f"the {what} data did not come within {seconds:.0f} s"
+                missing[dataset.value] = f"the {_words(dataset)} data did not come within {seconds:.0f} s"
+            except Exception as error:
+                if dataset is Dataset.CANDLES:
+                    raise  # from our own stores, which are tried again
+                # A source that nobody knows how to read is as good as down; asking again gives the same.
+                logger.exception("source_unreadable", data=dataset, symbol=wanted.symbol)
+                why = f"the {_words(dataset)} data could not be read ({type(error).__name__})"
+                missing[dataset.value] = why
 
         await asyncio.gather(*map(read, wanted.definition.reads))
         for what, reason in missing.items():
@@ -154,6 +160,10 @@ async def _posts(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str
 
 async def _governance(scope: Scope, wanted: Wanted, _missing: MutableMapping[str, str]) -> Any:
     return await scope.resources.providers.governance(wanted.asset)
+
+
+def _words(dataset: Dataset) -> str:
+    return dataset.value.replace("_", "-")
 
 
 def _are_the_same(one: Series, other: Series) -> bool:

@@ -1,7 +1,7 @@
 """What agents read, kept under the digest of its content.
 
 The evidence of a signal is one small document that names its parts, one per dataset, by their digests. Agents
-and tenants that read the same share the parts. The moment of the signal is not in it: the signal has that. The
+and tenants that read the same share the parts. The moment of the signal is not in it but in the signal. The
 times at which on-chain series were retrieved are in the small document, so that years of days are kept once a
 day, and not as often as they are asked for.
 """

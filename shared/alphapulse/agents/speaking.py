@@ -5,10 +5,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from alphapulse.domain.agents.definition import AgentDefinition
 from alphapulse.domain.agents.evidence import Evidence
 from alphapulse.domain.agents.parameters import InvalidParameters, Parameters
 from alphapulse.domain.signals import Abstention, AgentVoice, Signal
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def usable(definition: AgentDefinition, settings: Mapping[str, Any]) -> Paramete
 
 
 def speak(definition: AgentDefinition, evidence: Evidence, settings: Mapping[str, Any]) -> Spoken:
-    """Return what an agent says of the evidence; it abstains when its settings are unusable.
+    """Return what an agent says of the evidence; with unusable settings, or when it fails, it abstains.
 
     Parameters
     ----------
@@ -50,10 +54,15 @@ def speak(definition: AgentDefinition, evidence: Evidence, settings: Mapping[str
     settings : mapping
         A tenant's own parameters, or all that were in force.
     """
+    voice = AgentVoice(definition.name, evidence.symbol, definition.version, evidence.now)
     parameters = usable(definition, settings)
     if isinstance(parameters, InvalidParameters):
-        voice = AgentVoice(definition.name, evidence.symbol, definition.version, evidence.now)
         return Spoken(voice.abstain(f"the agent's settings are unusable: {parameters}"), dict(settings), None)
-    spoken = definition.speak(evidence, parameters)
+    try:
+        spoken = definition.speak(evidence, parameters)
+    except Exception as error:
+        # The same evidence would fail again, so that asking again is of no use.
+        logger.exception("agent_failed", agent=definition.name, symbol=evidence.symbol)
+        spoken = voice.abstain(f"the agent failed on this evidence ({type(error).__name__})")
     horizon = definition.horizon(parameters, evidence.interval) if isinstance(spoken, Signal) else None
     return Spoken(spoken, asdict(parameters), None if horizon is None else evidence.now + horizon)

@@ -139,6 +139,11 @@ class TestGathering:
 
         assert dt.datetime.now(dt.UTC) < deadline
         assert reply.data["reasons"] == ["the on-chain data did not come within 1 s"]
+        # What was asked is not lost: the next request is answered by it.
+        asked = len(source.questions)
+        source.gate.set()
+        reply_of(await functions.deliver(FUNCTION, requested(functions, tenant)))
+        assert len(source.questions) == asked
 
     async def test_no_connection_is_held_while_a_source_is_waited_for(
         self, function_settings: Settings, functions: Functions, source: GatedSource, tenant: TenantId
@@ -169,6 +174,18 @@ class TestGathering:
 
         assert bool(source.questions) is reads_network
         assert not any("timeseries" in question.path for question in source.questions)
+
+    async def test_source_that_nobody_can_read_is_the_reason_to_abstain(
+        self, functions: Functions, tenant: TenantId, task: Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def unreadable(*_: object, **__: object) -> None:
+            raise KeyError("data")
+
+        monkeypatch.setattr(functions.resources(FUNCTION).providers, "on_chain", unreadable)
+
+        reply = reply_of(await functions.deliver(FUNCTION, task))
+
+        assert reply.data["reasons"] == ["the on-chain data could not be read (KeyError)"]
 
     async def test_surprise_is_tried_again_and_the_task_taken_up_again(
         self,
