@@ -27,6 +27,9 @@ ADDRESS: Final = "https://api.blockchain.info"
 #: All charts at once, and a few times an hour; the service publishes no limit for charts.
 PACE: Final = Pace(per_minute=30, burst=10)
 
+_QUESTION: Final = {"timespan": "6years", "sampled": "false", "format": "json"}
+# This chart is found only by those who do not ask for what is written beside it on the site.
+_WITHOUT_METADATA: Final = frozenset({"mvrv"})
 _CHARTS: Final = {
     "market-price": figures.PRICE,
     "market-cap": figures.MARKET_CAP,
@@ -86,7 +89,7 @@ class BlockchainCom:
         return figures.series_of({**found, figures.REALISED_CAP: realised}, source=NAME, now=now)
 
     async def _chart(self, chart: str) -> Mapping[dt.date, float]:
-        question = {"timespan": "6years", "sampled": "false", "format": "json"}
+        question = _QUESTION | ({"metadata": "false"} if chart in _WITHOUT_METADATA else {})
         answer: Any = await self._client.get(f"/charts/{chart}", question)
         with reading(NAME, f"the chart {chart}"):
             # In order of time, so that the last point of a day is the one that stays.
