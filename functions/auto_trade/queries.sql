@@ -24,6 +24,18 @@ SELECT
         WHERE tenant_id = :tenant_id AND decision = 'order' AND created_at >= :day
     ) AS orders_today;
 
+-- name: on_their_way^
+-- Orders that were asked for and that trade has neither committed nor refused yet.
+SELECT
+    coalesce(sum(d.quantity) FILTER (WHERE d.side = 'buy'), 0) AS being_bought,
+    coalesce(sum(d.quantity) FILTER (WHERE d.side = 'sell'), 0) AS being_sold
+FROM auto_trade_decisions d
+WHERE d.tenant_id = :tenant_id AND d.symbol = :symbol AND d.decision = 'order' AND d.refused_at IS NULL
+    AND d.created_at > :since
+    AND NOT EXISTS (
+        SELECT FROM trades t WHERE t.tenant_id = :tenant_id AND t.client_order_id = d.client_order_id
+    );
+
 -- name: consensus^
 -- What was reached, as the database has it: an event is only told, a row is known.
 SELECT symbol, signal, score, quorum, created_at

@@ -112,6 +112,13 @@ async def _sized(
     last = market.tickers.get(consensus.symbol)
     if last is None:
         raise DependencyDown(f"there is no price of {consensus.symbol}", retry_after_seconds=5)
+    # First, so that an order which is committed in between counts twice and never not at all.
+    coming = await sql.on_their_way(
+        work.session,
+        tenant_id=work.tenant_id.value,
+        symbol=consensus.symbol,
+        since=work.now - ORDER_LIFETIME,
+    )
     account = await load_account(work.session, now=work.now)
     if account.tenant_status is not TenantStatus.ACTIVE:
         return NoOrder("tenant_not_active", f"the tenant is {account.tenant_status or 'gone'}")
@@ -119,7 +126,7 @@ async def _sized(
         consensus.direction,
         consensus.score,
         settings.terms,
-        holding=account.holding(consensus.symbol),
+        holding=account.holding(consensus.symbol).with_orders(**dict(coming)),
         equity=_equity(account, market, now=work.now),
         price=last.price,
         instrument=market.instrument,

@@ -54,6 +54,14 @@ class SymbolHolding:
     being_bought: Decimal = ZERO
     being_sold: Decimal = ZERO
 
+    def with_orders(self, *, being_bought: Decimal, being_sold: Decimal) -> "SymbolHolding":
+        """Return the holding with further orders counted."""
+        return SymbolHolding(
+            quantity=self.quantity,
+            being_bought=self.being_bought + being_bought,
+            being_sold=self.being_sold + being_sold,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:

@@ -139,6 +139,23 @@ async def test_consensus_to_buy_becomes_a_filled_paper_order_of_its_share(trader
     assert decision["quantity"] == "0.1"
 
 
+async def test_an_order_that_is_still_on_its_way_counts(trader: Trader, clock: Clock) -> None:
+    await trader.allow()
+    first = await trader.decide(await trader.consensus("buy", "0.5"))
+    assert first is not None
+
+    assert await trader.decide(await trader.consensus("buy", "0.5")) is None
+    assert (await trader.decisions())[0]["code"] == "at_target"
+    larger = await trader.decide(await trader.consensus("buy", "0.75"))
+    assert larger is not None
+    assert (first.data["quantity"], larger.data["quantity"]) == ("0.1", "0.05")
+    # One that was not placed in time will not be.
+    clock.advance(minutes=5)
+    late = await trader.decide(await trader.consensus("buy", "0.5"))
+    assert late is not None
+    assert late.data["quantity"] == "0.1"
+
+
 async def test_consensus_to_sell_closes_the_position(trader: Trader) -> None:
     await trader.allow()
     await trader.trade_on(await trader.consensus("buy", "0.5"))
