@@ -71,6 +71,7 @@ class Providers:
         self._observer = observer
         # Files are at hand, and a changed one holds at once.
         self._shares = options.kind is not SourceKind.DIRECTORY
+        self._merged: dict[tuple[Dataset, str], tuple[Sequence[Any], Mapping[str, str], Any]] = {}
 
     async def on_chain(
         self, asset: str, *, missing: MutableMapping[str, str] | None = None
@@ -161,7 +162,17 @@ class Providers:
         reasons = {name: error.reason for name, error in failures.items()}
         if missing is not None:
             missing.update({f"{wiring.dataset}.{name}": reason for name, reason in reasons.items()})
-        return wiring.merge(parts, reasons)
+        return self._merged_once(wiring, asset, parts, reasons)
+
+    def _merged_once(
+        self, wiring: _Wiring[Value], asset: str, parts: Sequence[Value], reasons: Mapping[str, str]
+    ) -> Value:
+        # The very same parts give the very same object: whoever keeps what was made from it can tell.
+        known = self._merged.get((wiring.dataset, asset))
+        if known is None or [*map(id, known[0])] != [*map(id, parts)] or known[1] != reasons:
+            known = self._merged[wiring.dataset, asset] = (parts, reasons, wiring.merge(parts, reasons))
+        merged: Value = known[2]
+        return merged
 
     async def _read(self, wiring: _Wiring[Value], source: AnySource[Value], asset: str) -> Value:
         if isinstance(source, BatchSource):

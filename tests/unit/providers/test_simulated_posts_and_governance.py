@@ -1,5 +1,6 @@
 """The simulations: the same for the same seed, moving with the clock, and never telling of the future."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,25 @@ async def test_posts_go_with_the_clock_and_never_ahead_of_it(clock: Clock) -> No
     assert samples[0].posts != samples[-1].posts
 
 
+async def test_who_asks_within_the_same_minutes_gets_the_same_answer(clock: Clock) -> None:
+    posts, votes = SimulatedPosts(context_of(clock)), SimulatedGovernance(context_of(clock))
+    clock.now = datetime(2026, 6, 15, 12, 31, tzinfo=UTC)
+    before = [await posts.fetch("ADA"), await votes.fetch("ADA")]
+    clock.now += timedelta(minutes=3)
+    after = [await posts.fetch("ADA"), await votes.fetch("ADA")]
+
+    assert [answer.retrieved_at.minute for answer in before] == [30, 30]
+    assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+async def test_several_who_ask_at_once_about_several_assets_all_get_an_answer(clock: Clock) -> None:
+    source = SimulatedPosts(context_of(clock))
+
+    samples = await asyncio.gather(*(source.fetch(asset) for asset in ("BTC", "ETH", "ADA", "SOL") * 3))
+
+    assert [len(sample.posts) for sample in samples[:4]] == [len(sample.posts) for sample in samples[8:]]
+
+
 async def test_posts_hold_spam_copies_and_bursts(clock: Clock) -> None:
     source = SimulatedPosts(context_of(clock))
     faults: Counter[Fault] = Counter()
@@ -102,7 +122,7 @@ async def test_hours_that_are_over_are_not_kept_for_ever(clock: Clock) -> None:
         await source.fetch("BTC")
         await source.fetch("ETH")
 
-    assert len(source._made) <= 2 * 50
+    assert sum(map(len, source._made.values())) <= 2 * 50
 
 
 async def test_assets_without_simulated_candles_have_no_simulated_posts(clock: Clock) -> None:
@@ -129,7 +149,7 @@ async def test_votes_come_in_while_a_vote_runs_and_outcomes_follow_its_end(clock
         found = await source.fetch("UNI")
         for proposal in found.proposals:
             assert proposal.started_at <= now
-            assert (proposal.state == "active") == (proposal.ended_at > now)
+            assert (proposal.state == "active") == (proposal.ended_at > found.retrieved_at)
             seen.setdefault(proposal.id, []).append((proposal.state, proposal.votes))
 
     for course in seen.values():

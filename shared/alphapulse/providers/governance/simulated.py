@@ -21,6 +21,7 @@ _WEEK: Final = dt.timedelta(days=7)
 _EPOCH: Final = dt.datetime(1970, 1, 5, tzinfo=dt.UTC)
 _EPOCH_DAY: Final = dt.date(1970, 1, 1)
 _WEEKS: Final = 104
+_FRESH: Final = 900
 _WEEKS_TILL_OVER: Final = 2
 _ELIGIBLE: Final = 250_000_000.0
 _QUORUM_SHARE: Final = 0.04
@@ -48,6 +49,7 @@ class SimulatedGovernance:
     def __init__(self, context: SourceContext) -> None:
         self._seed = context.options.seed
         self._clock = context.clock
+        self._answers: dict[str, Governance] = {}
         self._over: dict[tuple[str, int], list[Proposal]] = {}
         self._treasuries: dict[str, tuple[dt.date, DailySeries]] = {}
 
@@ -57,14 +59,18 @@ class SimulatedGovernance:
         return asset in _VOTING_ELSEWHERE or bool(ids.snapshot_space or ids.tally_organization)
 
     async def fetch(self, asset: str) -> Governance:
-        """Return the proposals of the last two years.
+        """Return the proposals of the last two years, as they were at the last full quarter of an hour.
 
         Raises
         ------
         AssetUnknown
             The asset is not simulated, or nothing is yet at this time.
         """
-        now = self._clock()
+        # As long as the answer of a service is fresh: who asks within it gets the same.
+        now = dt.datetime.fromtimestamp(self._clock().timestamp() // _FRESH * _FRESH, dt.UTC)
+        known = self._answers.get(asset)
+        if known is not None and known.retrieved_at == now:
+            return known
         if not self.covers(asset) or now.date() <= _FIRST_DAY:
             raise AssetUnknown(f"governance of {asset} is not simulated")
         week = (now - _EPOCH) // _WEEK
@@ -74,7 +80,9 @@ class SimulatedGovernance:
             for proposal in self._week(asset, number, now, over=number < week - _WEEKS_TILL_OVER)
         ]
         treasury = await self._treasury(asset, now)
-        return Governance(tuple(proposals[::-1]), _ELIGIBLE, treasury, self.name, now)
+        answer = Governance(tuple(proposals[::-1]), _ELIGIBLE, treasury, self.name, now)
+        self._answers[asset] = answer
+        return answer
 
     def _week(self, asset: str, week: int, now: dt.datetime, *, over: bool) -> list[Proposal]:
         # The votes of a week that is long over will not change any more.

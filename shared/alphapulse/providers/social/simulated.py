@@ -6,7 +6,7 @@ links, authors who never stop. Each is written out and scored as a live post is.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from alphapulse.domain.agents.evidence import PostSample, ScoredPost
@@ -18,6 +18,7 @@ from alphapulse.providers.source import SourceContext
 
 _HOURS: Final = 48
 _HOUR: Final = 3600
+_FRESH: Final = 300
 _KEY: Final = b"simulated posts"
 
 
@@ -35,37 +36,40 @@ class SimulatedPosts:
     def __init__(self, context: SourceContext) -> None:
         self._seed = context.options.seed
         self._clock = context.clock
-        self._made: dict[tuple[str, int], tuple[ScoredPost, ...]] = {}
+        self._made: dict[str, dict[int, tuple[ScoredPost, ...]]] = {}
+        self._samples: dict[str, PostSample] = {}
 
     def covers(self, asset: str) -> bool:
         """Tell whether the asset has simulated candles."""
         return asset in ASSETS
 
     async def fetch(self, asset: str) -> PostSample:
-        """Return the posts of the last two days.
+        """Return the posts of the last two days, as they were at the last full five minutes.
 
         Raises
         ------
         AssetUnknown
             The asset is not simulated, or nothing is yet at this time.
         """
-        now = self._clock()
-        last = int(now.timestamp()) // _HOUR
+        # As long as the answer of a service is fresh: who asks within it gets the same.
+        moment = datetime.fromtimestamp(self._clock().timestamp() // _FRESH * _FRESH, UTC)
+        last = int(moment.timestamp()) // _HOUR
         if not self.covers(asset) or last < FIRST_DAY * 24:
             raise AssetUnknown(f"{asset} is not simulated")
-        hours = range(last, last - _HOURS - 1, -1)
-        if any((asset, hour) not in self._made for hour in hours):
-            await asyncio.to_thread(self._make, asset, hours)
-        oldest = now - timedelta(hours=_HOURS)
-        posts = (post for hour in hours for post in self._made[asset, hour])
-        return PostSample(tuple(post for post in posts if oldest < post.posted_at <= now), self.name, now)
+        sample = self._samples.get(asset)
+        if sample is None or sample.retrieved_at != moment:
+            made = await asyncio.to_thread(self._make, asset, range(last, last - _HOURS - 1, -1))
+            oldest = moment - timedelta(hours=_HOURS)
+            posts = (post for hour_posts in made.values() for post in hour_posts)
+            kept = tuple(post for post in posts if oldest < post.posted_at <= moment)
+            # What has gone out of the window will not be asked for again.
+            self._made[asset] = made
+            sample = self._samples[asset] = PostSample(kept, self.name, moment)
+        return sample
 
-    def _make(self, asset: str, hours: range) -> None:
-        made = {
-            (asset, hour): self._made.get((asset, hour))
-            or score(hour_of_posts(self._seed, asset, hour), key=_KEY)
+    def _make(self, asset: str, hours: range) -> dict[int, tuple[ScoredPost, ...]]:
+        known = self._made.get(asset, {})
+        return {
+            hour: known[hour] if hour in known else score(hour_of_posts(self._seed, asset, hour), key=_KEY)
             for hour in hours
         }
-        # What has gone out of the window will not be asked for again. One assignment, as threads may race.
-        others = {key: posts for key, posts in self._made.items() if key[0] != asset}
-        self._made = others | made

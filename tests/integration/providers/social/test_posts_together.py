@@ -60,6 +60,18 @@ async def test_second_question_is_answered_from_the_cache_with_the_very_same_sam
     assert len(server.questions) == 2
 
 
+async def test_same_answers_are_the_same_object_until_one_of_them_changes(
+    providers: Providers, clock: Clock
+) -> None:
+    first, again = await providers.posts("BTC"), await providers.posts("BTC")
+    clock.forward(301)
+    later = await providers.posts("BTC")
+
+    assert again is first
+    assert later is not first
+    assert later.retrieved_at > first.retrieved_at
+
+
 async def test_neither_text_nor_name_gets_into_the_cache(
     providers: Providers, own_redis: EmbeddedRedis
 ) -> None:
