@@ -13,7 +13,14 @@ from typing import Final
 
 import numpy as np
 
-from alphapulse.providers.candles.simulation import ASSETS, DAY_SECONDS, FIRST_DAY, FloatArray, Simulation
+from alphapulse.providers.candles.simulation import (
+    ASSETS,
+    DAY_SECONDS,
+    FIRST_DAY,
+    FloatArray,
+    IntArray,
+    Simulation,
+)
 from alphapulse.providers.on_chain import figures
 
 _YEAR_DAYS: Final = 365.25
@@ -130,31 +137,18 @@ def simulate(simulation: Simulation, asset: str, last_day: int) -> dict[str, Flo
     price = simulation.closes(asset, days)
     supply = supply_of(network, days.astype(np.float64))
     market_cap = price * supply
-    realised_cap = _realised_price(price, 1 + 0.3 * simulation.shocks(f"{asset}/turnover", days)) * supply
-    moves = np.abs(np.diff(np.log(price), prepend=np.log(price[0]))) / ASSETS[asset].daily_volatility
-    mood = _slow(simulation.shocks(f"{asset}/mood", days))
-    level = price / ASSETS[asset].anchor
-    years = (days - _REFERENCE_DAY) / _YEAR_DAYS
-    activity = np.exp(0.25 * mood + 0.06 * simulation.shocks(f"{asset}/addresses", days) + 0.03 * moves)
-    addresses = network.active_addresses * np.sqrt(level) * np.exp(_GROWTH_PER_YEAR * years) * activity
-    transactions = addresses * 0.55 * np.exp(0.05 * simulation.shocks(f"{asset}/transactions", days))
-    fee = network.fee_usd * level * np.exp(0.6 * mood + 0.25 * simulation.shocks(f"{asset}/fees", days))
-    velocity = _VELOCITY * np.exp(
-        0.35 * mood + 0.2 * simulation.shocks(f"{asset}/volume", days) + 0.2 * moves
-    )
+    turnover = 1 + 0.3 * simulation.shocks(f"{asset}/turnover", days)
+    realised_cap = _realised_price(price, turnover) * supply
     found = {
         figures.PRICE: price,
         figures.MARKET_CAP: market_cap,
         figures.REALISED_CAP: realised_cap,
         figures.MVRV: market_cap / realised_cap,
-        figures.TRANSFER_VOLUME: market_cap * velocity,
-        figures.ACTIVE_ADDRESSES: np.rint(addresses),
-        figures.TRANSACTIONS: np.rint(transactions),
-        figures.FEES: transactions * fee,
         figures.SUPPLY: supply,
+        **_activity(simulation, asset, days, price=price, market_cap=market_cap),
     }
     if network.hash_rate is not None:
-        growth = np.exp(_HASH_GROWTH_PER_YEAR * years) * level**0.3
+        growth = np.exp(_HASH_GROWTH_PER_YEAR * _years(days)) * (price / ASSETS[asset].anchor) ** 0.3
         noise = np.exp(0.04 * simulation.shocks(f"{asset}/hashes", days))
         found[figures.HASH_RATE] = network.hash_rate * growth * noise
     return found
@@ -164,6 +158,34 @@ def supply_of(network: Network, days: FloatArray) -> FloatArray:
     """Return the coins there are on days since 1970, which may be fractions."""
     grown = network.supply * np.exp(network.issuance * (days - _REFERENCE_DAY) / _YEAR_DAYS)
     return grown if network.max_supply is None else np.minimum(grown, network.max_supply)
+
+
+def _activity(
+    simulation: Simulation, asset: str, days: IntArray, *, price: FloatArray, market_cap: FloatArray
+) -> dict[str, FloatArray]:
+    network, level = network_of(asset), price / ASSETS[asset].anchor
+    moves = np.abs(np.diff(np.log(price), prepend=np.log(price[0]))) / ASSETS[asset].daily_volatility
+    mood = _slow(simulation.shocks(f"{asset}/mood", days))
+
+    def noise(what: str, deviation: float) -> FloatArray:
+        return deviation * simulation.shocks(f"{asset}/{what}", days)
+
+    busy = np.exp(0.25 * mood + noise("addresses", 0.06) + 0.03 * moves + _GROWTH_PER_YEAR * _years(days))
+    addresses = network.active_addresses * np.sqrt(level) * busy
+    transactions = 0.55 * addresses * np.exp(noise("transactions", 0.05))
+    fee = network.fee_usd * level * np.exp(0.6 * mood + noise("fees", 0.25))
+    velocity = _VELOCITY * np.exp(0.35 * mood + noise("volume", 0.2) + 0.2 * moves)
+    return {
+        figures.TRANSFER_VOLUME: market_cap * velocity,
+        figures.ACTIVE_ADDRESSES: np.rint(addresses),
+        figures.TRANSACTIONS: np.rint(transactions),
+        figures.FEES: transactions * fee,
+    }
+
+
+def _years(days: IntArray) -> FloatArray:
+    years: FloatArray = (days - _REFERENCE_DAY) / _YEAR_DAYS
+    return years
 
 
 def _realised_price(price: FloatArray, turnover: FloatArray) -> FloatArray:
