@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Carrier:
         self.random = random.Random(seed)
         self.copies = copies
         self.replies: list[Event] = []
+        # As many at once as the manifests let one process have.
+        self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(20))
 
     async def carry(self, events: Iterable[Event]) -> None:
         """Deliver events, then what was replied to them, until nothing is left."""
@@ -31,10 +34,14 @@ class Carrier:
             deliveries = [(function, event) for event in waiting for function in self._consumers(event)]
             deliveries *= self.copies
             self.random.shuffle(deliveries)
-            answers = await asyncio.gather(*(self.functions.deliver(*one) for one in deliveries))
+            answers = await asyncio.gather(*(self._deliver(*one) for one in deliveries))
             found = {reply.id: reply for reply in map(self._reply, answers) if reply is not None}
             waiting = list(found.values())
             self.replies += waiting
+
+    async def _deliver(self, function: str, event: Event) -> httpx.Response:
+        async with self._slots[function]:
+            return await self.functions.deliver(function, event)
 
     def _consumers(self, event: Event) -> list[str]:
         attributes = {"type": event.type, "source": event.source, "id": event.id, **event.extensions}

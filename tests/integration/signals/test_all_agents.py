@@ -1,8 +1,10 @@
 """All six agents in one run, through the functions and triggers that are deployed; and the run made again."""
 
+import asyncio
 import datetime as dt
 import hashlib
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -100,6 +102,34 @@ async def test_all_six_speak_from_labelled_sources_and_agree_on_a_consensus(
     }
     assert reached["inputs"]["silent"] == {}
     assert set(reached["inputs"]["weights"]) == set(AGENT_NAMES)
+
+
+@pytest.mark.usefixtures("candles")
+async def test_tenants_that_ask_at_once_each_get_their_signals_from_shared_evidence(
+    functions: Functions, broker: Broker, new_tenant: TenantFactory
+) -> None:
+    tenants = [await new_tenant(tier="pro") for _ in range(12)]
+    clients = [functions.caller("agents", tenant) for tenant in tenants]
+    body = {"symbols": ["BTC-USD", "ADA-USD"]}
+    started = await asyncio.gather(*(client.post("/agents/run", json=body) for client in clients))
+    await functions.settle()
+    asked = [event for tenant in tenants for event in broker.named("signal.requested", tenant)]
+
+    await Carrier(functions, seed=9, copies=2).carry(asked)
+
+    digests = defaultdict(set)
+    for client, accepted in zip(clients, started, strict=True):
+        run = (await client.get(accepted.json()["status_url"])).json()
+        assert run["status"] == "done"
+        signals = await signals_of(client, run)
+        assert len(signals) == 12
+        assert len((await client.get("/agents/consensus")).json()["items"]) == 2
+        for key, signal in signals.items():
+            digests[key].add(signal["evidence_digest"])
+    assert len(asked) == 12 * len(tenants)
+    # What was read once is kept once; posts and proposals are as of the second they were read in.
+    for agent in ("technical", "fundamental", "value", "buffett"):
+        assert [len(digests[agent, symbol]) for symbol in body["symbols"]] == [1, 1], agent
 
 
 class TestSourcesDown:
