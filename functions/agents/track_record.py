@@ -19,6 +19,7 @@ from functions.agents.track_record_schemas import (
     OutcomeStatus,
     OutcomeView,
     RegimeRecordView,
+    SourceRecordView,
     StatusView,
     SymbolRecordView,
     TrackRecordView,
@@ -103,10 +104,12 @@ def _track_record(
 ) -> TrackRecordView:
     by_symbol: dict[str, list[TrackRecord]] = {symbol: [] for name, symbol in waiting if name == agent}
     by_regime: dict[str, list[TrackRecord]] = {}
+    by_source: dict[str, list[TrackRecord]] = {}
     for key, record in kept.items():
         if key.agent == agent:
             by_symbol.setdefault(key.symbol, []).append(record)
             by_regime.setdefault(key.regime, []).append(record)
+            by_source.setdefault(key.source, []).append(record)
     symbols = [
         SymbolRecordView(
             symbol=symbol, pending=waiting[agent, symbol], **_figures(TrackRecord.total(records))
@@ -120,6 +123,10 @@ def _track_record(
         by_regime=[
             RegimeRecordView(regime=regime, **_figures(TrackRecord.total(records)))
             for regime, records in sorted(by_regime.items())
+        ],
+        by_source=[
+            SourceRecordView(source=source, **_figures(TrackRecord.total(records)))
+            for source, records in sorted(by_source.items())
         ],
         **_figures(TrackRecord.total(record for records in by_symbol.values() for record in records)),
     )

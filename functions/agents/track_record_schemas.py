@@ -42,12 +42,19 @@ class RegimeRecordView(RecordView):
     regime: Regime
 
 
+class SourceRecordView(RecordView):
+    """How good signals were at one source's prices: an exchange's, `directory`, or `simulated`."""
+
+    source: str
+
+
 class TrackRecordView(RecordView):
-    """How good an agent was in all, by symbol (the 50 with most signals), and by regime at the signal."""
+    """How good an agent was in all, by symbol (the 50 with most signals), by regime, by source of prices."""
 
     pending: int
     by_symbol: list[SymbolRecordView]
     by_regime: list[RegimeRecordView]
+    by_source: list[SourceRecordView]
 
 
 class AgentStatusView(BaseModel):

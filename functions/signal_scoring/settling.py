@@ -42,9 +42,9 @@ class Due:
         ended = Moment.of(claim.symbol, interval, claim.horizon_at)
         return cls(row["id"], row["agent"], claim, made, ended)
 
-    def key(self, regime: Regime) -> RecordKey:
+    def key(self, regime: Regime, source: str) -> RecordKey:
         """Return which track record it belongs to."""
-        return RecordKey(self.agent, self.claim.symbol, self.claim.interval.value, regime.value)
+        return RecordKey(self.agent, self.claim.symbol, self.claim.interval.value, regime.value, source)
 
 
 async def settle(
@@ -60,10 +60,12 @@ async def settle(
     for one, verdict in scored:
         if one.id in stored:
             part = TrackRecord.of_score(one.claim.direction, one.claim.confidence, verdict.score)
-            parts.setdefault(one.key(regimes[one.id]), []).append(part)
+            parts.setdefault(one.key(regimes[one.id], verdict.at_horizon.source), []).append(part)
     for one, _ in unscorable:
         if one.id in stored:
-            parts.setdefault(one.key(Regime.UNKNOWN), []).append(TrackRecord.of_unscorable())
+            parts.setdefault(one.key(Regime.UNKNOWN, track_records.NO_SOURCE), []).append(
+                TrackRecord.of_unscorable()
+            )
     sums = {key: TrackRecord.total(records) for key, records in parts.items()}
     await track_records.add(work.session, work.tenant_id, sums, now=work.now)
 

@@ -7,7 +7,7 @@ give when they are summed anew; :func:`rebuild` does that.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from alphapulse.data import queries
 from alphapulse.data.session import Session
@@ -17,15 +17,22 @@ from alphapulse.tenancy.tenant import TenantId
 _sql = queries.load(__file__, "track_records.sql")
 _SUMS = tuple(field.name for field in fields(TrackRecord))
 
+#: The source of prices of what could not be scored.
+NO_SOURCE: Final = "none"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RecordKey:
-    """What a track record is about: whose signals on what, over which bars, in which market."""
+    """What a track record is about: whose signals on what, over which bars, in which market, at whose prices.
+
+    Those that could not be scored are in the regime ``unknown`` and have no source of prices, ``none``.
+    """
 
     agent: str
     symbol: str
     interval: str
     regime: str
+    source: str
 
 
 async def try_lock(session: Session, tenant_id: TenantId) -> bool:
@@ -47,7 +54,7 @@ async def add(
         now=now,
         **{
             f"{name}s": [getattr(key, name) for key in keys]
-            for name in ("agent", "symbol", "interval", "regime")
+            for name in ("agent", "symbol", "interval", "regime", "source")
         },
         **{name: [getattr(parts[key], name) for key in keys] for name in _SUMS},
     )
@@ -79,7 +86,7 @@ async def rebuild(session: Session, tenant_id: TenantId, *, now: dt.datetime) ->
 
 
 def _key(row: Any) -> RecordKey:
-    return RecordKey(row["agent"], row["symbol"], row["interval"], row["regime"])
+    return RecordKey(row["agent"], row["symbol"], row["interval"], row["regime"], row["source"])
 
 
 def _record(row: Any) -> TrackRecord:

@@ -51,6 +51,7 @@ class Settled:
         symbol: str = "TRA-USD",
         confidence: float = 0.8,
         regime: str = "ranging",
+        source: str = "binance",
         status: str = "scored",
     ) -> str:
         """Add a signal at 100 that ended at `after`; without it one that is unscorable, or pending."""
@@ -73,7 +74,7 @@ class Settled:
             )
             if after is not None:
                 await self._score(
-                    session, signal_id, after, direction, agent, symbol, confidence, regime, made
+                    session, signal_id, after, direction, agent, symbol, confidence, regime, source, made
                 )
             elif status == "unscorable":
                 await session.execute(
@@ -82,7 +83,7 @@ class Settled:
                     self.tenant.value,
                     signal_id,
                 )
-                key = RecordKey(agent, symbol, "1d", "unknown")
+                key = RecordKey(agent, symbol, "1d", "unknown", track_records.NO_SOURCE)
                 await track_records.add(session, self.tenant, {key: TrackRecord.of_unscorable()}, now=START)
         return str(signal_id)
 
@@ -96,13 +97,14 @@ class Settled:
         symbol: str,
         confidence: float,
         regime: str,
+        source: str,
         made: dt.datetime,
     ) -> None:
         price = Decimal(after)
         made_of = score(
             Direction(direction), confidence, signal_price=Decimal(100), horizon_price=price, horizon=DAY
         )
-        values = [Decimal(100), made, price, made + DAY, "binance", made_of.forward_return, made_of.hold_band]
+        values = [Decimal(100), made, price, made + DAY, source, made_of.forward_return, made_of.hold_band]
         values += [made_of.hit, made_of.brier, regime]
         places = ", ".join(f"{name} = ${n}" for n, name in enumerate(COLUMNS, start=3))
         await session.execute(
@@ -114,7 +116,7 @@ class Settled:
         )
         part = TrackRecord.of_score(Direction(direction), confidence, made_of)
         await track_records.add(
-            session, self.tenant, {RecordKey(agent, symbol, "1d", regime): part}, now=START
+            session, self.tenant, {RecordKey(agent, symbol, "1d", regime, source): part}, now=START
         )
 
 
@@ -147,13 +149,13 @@ NOTHING = {
 
 
 async def test_agent_without_signals_has_an_empty_record(api: httpx.AsyncClient) -> None:
-    assert await record_of(api) == NOTHING | {"pending": 0, "by_symbol": [], "by_regime": []}
+    assert await record_of(api) == NOTHING | {"pending": 0, "by_symbol": [], "by_regime": [], "by_source": []}
 
 
 async def test_record_tells_totals_symbols_and_regimes(api: httpx.AsyncClient, settled: Settled) -> None:
     await settled.add("110", confidence=0.8)
     await settled.add("90", confidence=0.6, regime="volatile")
-    await settled.add("95", direction="sell", symbol="TRB-USD", confidence=0.9)
+    await settled.add("95", direction="sell", symbol="TRB-USD", confidence=0.9, source="simulated")
     await settled.add(None, status="unscorable")
     await settled.add(None, status="pending")
     await settled.add("105", agent="value")
@@ -171,6 +173,7 @@ async def test_record_tells_totals_symbols_and_regimes(api: httpx.AsyncClient, s
         "brier": pytest.approx(0.41 / 3),  # 0.04 + 0.36 + 0.01
         "by_symbol": record["by_symbol"],
         "by_regime": record["by_regime"],
+        "by_source": record["by_source"],
     }
     first, second = record["by_symbol"]
     assert (first["symbol"], first["scored"], first["unscorable"], first["pending"]) == ("TRA-USD", 2, 1, 1)
@@ -185,6 +188,11 @@ async def test_record_tells_totals_symbols_and_regimes(api: httpx.AsyncClient, s
         ("ranging", 2, 1.0),
         ("unknown", 0, None),
         ("volatile", 1, 0.0),
+    ]
+    assert [(one["source"], one["scored"], one["unscorable"]) for one in record["by_source"]] == [
+        ("binance", 2, 0),
+        ("none", 0, 1),
+        ("simulated", 1, 0),
     ]
     assert (await record_of(api, "value"))["scored"] == 1
 
@@ -204,7 +212,8 @@ async def test_of_many_symbols_those_with_most_signals_are_told(
     api: httpx.AsyncClient, settled: Settled, app_database: Database, tenant: TenantId
 ) -> None:
     parts = {
-        RecordKey("technical", f"S{n:02d}-USD", "1d", "ranging"): TrackRecord(scored=n) for n in range(1, 61)
+        RecordKey("technical", f"S{n:02d}-USD", "1d", "ranging", "binance"): TrackRecord(scored=n)
+        for n in range(1, 61)
     }
     async with app_database.tenant(tenant) as session:
         await track_records.add(session, tenant, parts, now=START)

@@ -89,7 +89,7 @@ async def test_track_record_sums_what_was_scored(
     await tick(functions)
 
     def key(agent: str) -> RecordKey:
-        return RecordKey(agent, signals.symbol, "1h", "unknown")
+        return RecordKey(agent, signals.symbol, "1h", "unknown", "binance")
 
     assert await records(app_database, tenant) == {
         key("technical"): TrackRecord(
@@ -213,7 +213,7 @@ async def test_missing_bar_that_never_comes_makes_the_signal_unscorable(
         " closed at 2026-03-03T11:00:00Z"
     )
     [(key, record)] = (await records(app_database, tenant)).items()
-    assert (key.regime, record) == ("unknown", TrackRecord(unscorable=1))
+    assert (key.regime, key.source, record) == ("unknown", "none", TrackRecord(unscorable=1))
 
 
 async def test_bar_stored_while_it_was_open_is_waited_for(

@@ -289,8 +289,8 @@ async def test_killed_in_the_middle_of_a_batch_nothing_is_lost_or_counted_twice(
     holding = held(
         database,
         tenant,
-        """INSERT INTO agent_track_records (tenant_id, agent, symbol, interval, regime)
-        VALUES ($1, 'technical', $2, '1h', 'unknown')""",
+        """INSERT INTO agent_track_records (tenant_id, agent, symbol, interval, regime, source)
+        VALUES ($1, 'technical', $2, '1h', 'unknown', 'binance')""",
         tenant.value,
         candles.symbol,
     )

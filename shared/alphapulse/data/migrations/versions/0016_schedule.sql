@@ -112,6 +112,8 @@ CREATE TABLE agent_track_records (
     interval text NOT NULL CHECK (interval ~ '^[1-9][0-9]{0,2}[mhdw]$'),
     -- Unknown where the bars could not tell, and of all that could not be scored.
     regime text NOT NULL CHECK (regime IN ('trending_up', 'trending_down', 'ranging', 'volatile', 'unknown')),
+    -- Of the prices, so that simulated ones never pass for real ones; none of what could not be scored.
+    source text NOT NULL CHECK (length(source) BETWEEN 1 AND 100),
     scored bigint NOT NULL DEFAULT 0 CHECK (scored >= 0),
     unscorable bigint NOT NULL DEFAULT 0 CHECK (unscorable >= 0),
     hits bigint NOT NULL DEFAULT 0 CHECK (hits BETWEEN 0 AND scored),
@@ -123,7 +125,7 @@ CREATE TABLE agent_track_records (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, agent, symbol, interval, regime)
+    UNIQUE (tenant_id, agent, symbol, interval, regime, source)
 );
 CREATE INDEX agent_track_records_created ON agent_track_records (tenant_id, created_at DESC);
 CALL isolate('agent_track_records');
