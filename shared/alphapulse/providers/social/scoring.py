@@ -2,7 +2,8 @@
 
 The text is read once, here, and given up: what remains is VADER's polarity, a fingerprint, and counts. The
 author becomes a hash under a key that is drawn anew for every fetch, so that posts of one author are told
-together within a sample, and nobody can be looked up in it.
+together within a sample, and nobody is followed from one sample to the next. The post's own id stays: with it
+anyone can look at what a signal was made from, for as long as its author leaves it there.
 
 Polarity is the mean of the compound scores of the sentences, as VADER is made for sentences (Hutto and
 Gilbert, VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text, ICWSM 2014). It
