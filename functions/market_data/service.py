@@ -36,7 +36,7 @@ from alphapulse.runtime.trace import Trace
 from functions.market_data.continuation import continuation
 
 # One begins every minute. What is left over is taken up by the next one, where it stopped.
-_REFRESH_SECONDS: Final = 45.0
+_REFRESH_SECONDS: Final = 40.0
 # So many questions without an answer, and the others are not asked either.
 _MOST_UNANSWERED: Final = 3
 
