@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from alphapulse.agents.snapshots import EvidenceGone, EvidenceTampered, evidence_from
+from alphapulse.agents.snapshots import EvidenceGone, EvidenceTampered, KeptEvidence
 from alphapulse.agents.speaking import speak
 from alphapulse.agents.weighing import ConsensusInputs, reasons_of, voice_of
 from alphapulse.domain.agents.registry import agent
@@ -129,7 +129,8 @@ def replay_run(
     documents : mapping of bytes to bytes
         Of all evidence there is, by digest.
     """
-    made = [_made_again(row, documents) for row in signals]
+    kept = KeptEvidence(documents)
+    made = [_made_again(row, kept) for row in signals]
     return RunReplay(
         tuple(replay for replay, _ in made),
         tuple(_reached_again(row, signals, [voice for _, voice in made]) for row in consensus),
@@ -137,13 +138,13 @@ def replay_run(
 
 
 def _made_again(
-    row: Mapping[str, Any], documents: Mapping[bytes, bytes]
+    row: Mapping[str, Any], kept: KeptEvidence
 ) -> tuple[SignalReplay, Signal | Abstention | None]:
     """Return the comparison, and the voice where it may stand for the stored one."""
     definition = agent(row["agent"])
     voice, problem = None, None
     try:
-        voice = _voice(row, documents)
+        voice = _voice(row, kept)
         outcome = _compared(row, voice)
     except _NothingToCompare as error:
         outcome, problem = error.outcome, str(error)
@@ -163,11 +164,11 @@ def _made_again(
     return replay, None if outcome is Outcome.VERSION_CHANGED else voice
 
 
-def _voice(row: Mapping[str, Any], documents: Mapping[bytes, bytes]) -> Signal | Abstention:
+def _voice(row: Mapping[str, Any], kept: KeptEvidence) -> Signal | Abstention:
     if row["evidence_digest"] is None:
         raise _NothingToCompare(Outcome.NOT_KEPT, "it was made before evidence was kept")
     try:
-        evidence = evidence_from(documents, row["evidence_digest"], now=row["created_at"])
+        evidence = kept.evidence(row["evidence_digest"], now=row["created_at"])
     except EvidenceGone as error:
         raise _NothingToCompare(Outcome.EVIDENCE_GONE, str(error)) from error
     except EvidenceTampered as error:

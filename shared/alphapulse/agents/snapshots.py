@@ -117,38 +117,63 @@ async def documents_of(session: Session, digests: Iterable[bytes]) -> dict[bytes
     return found
 
 
-def evidence_from(documents: Mapping[bytes, bytes], digest: bytes, *, now: dt.datetime) -> Evidence:
-    """Return evidence out of its documents.
+class KeptEvidence:
+    """Evidence out of its documents; each part is read once, however much evidence names it.
 
     Parameters
     ----------
     documents : mapping of bytes to bytes
         From :func:`documents_of`.
-    digest : bytes
-        Of the evidence.
-    now : datetime
-        The moment of the signal.
-
-    Raises
-    ------
-    EvidenceGone
-        A document is not there.
-    EvidenceTampered
-        A document does not have the digest it is kept under, or cannot be read.
     """
-    content = _opened(documents, digest)
-    kinds = field_types()
-    try:
-        root = orjson.loads(content)
-        parts = {
-            name: from_json(_opened(documents, bytes.fromhex(part)), kinds[name])
-            for name, part in root["parts"].items()
-        }
-        if "on_chain" in parts:
-            parts["on_chain"] = _retrieved(parts["on_chain"], root["retrieved_at"])
-        return Evidence(root["symbol"], Interval(root["interval"]), now, missing=root["missing"], **parts)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise EvidenceTampered(f"the document {digest.hex()} is no evidence") from error
+
+    def __init__(self, documents: Mapping[bytes, bytes]) -> None:
+        self._documents = documents
+        self._kinds = field_types()
+        self._read: dict[tuple[str, str], Any] = {}
+
+    def evidence(self, digest: bytes, *, now: dt.datetime) -> Evidence:
+        """Return the evidence of a digest.
+
+        Parameters
+        ----------
+        digest : bytes
+            Of the evidence.
+        now : datetime
+            The moment of the signal.
+
+        Raises
+        ------
+        EvidenceGone
+            A document is not there.
+        EvidenceTampered
+            A document does not have the digest it is kept under, or cannot be read.
+        """
+        content = self._opened(digest)
+        try:
+            root = orjson.loads(content)
+            parts = {name: self._part(name, part) for name, part in root["parts"].items()}
+            if "on_chain" in parts:
+                parts["on_chain"] = _retrieved(parts["on_chain"], root["retrieved_at"])
+            return Evidence(root["symbol"], Interval(root["interval"]), now, missing=root["missing"], **parts)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EvidenceTampered(f"the document {digest.hex()} is no evidence") from error
+
+    def _part(self, name: str, digest: str) -> Any:
+        key = (name, digest)
+        if key not in self._read:
+            self._read[key] = from_json(self._opened(bytes.fromhex(digest)), self._kinds[name])
+        return self._read[key]
+
+    def _opened(self, digest: bytes) -> bytes:
+        document = self._documents.get(digest)
+        if document is None:
+            raise EvidenceGone(f"the evidence {digest.hex()} is no longer kept")
+        if hashlib.sha256(document).digest() != digest:
+            raise EvidenceTampered(f"the evidence kept as {digest.hex()} has another content")
+        try:
+            return zlib.decompress(document)
+        except zlib.error as error:
+            raise EvidenceTampered(f"the document {digest.hex()} is no evidence") from error
 
 
 def _timeless(on_chain: Mapping[str, DailySeries]) -> dict[str, DailySeries]:
@@ -165,15 +190,6 @@ def _retrieved(on_chain: Mapping[str, DailySeries], times: Mapping[str, str]) ->
 def _sealed(content: bytes) -> tuple[bytes, bytes]:
     document = zlib.compress(content, _LEVEL)
     return hashlib.sha256(document).digest(), document
-
-
-def _opened(documents: Mapping[bytes, bytes], digest: bytes) -> bytes:
-    document = documents.get(digest)
-    if document is None:
-        raise EvidenceGone(f"the evidence {digest.hex()} is no longer kept")
-    if hashlib.sha256(document).digest() != digest:
-        raise EvidenceTampered(f"the evidence kept as {digest.hex()} has another content")
-    return zlib.decompress(document)
 
 
 def _parts_named(document: bytes | None) -> list[bytes]:

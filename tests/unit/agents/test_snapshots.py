@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphapulse.agents.documents import MalformedDocument, from_json, to_json
-from alphapulse.agents.snapshots import EvidenceGone, EvidenceTampered, SnapshotMaker, evidence_from
+from alphapulse.agents.snapshots import EvidenceGone, EvidenceTampered, KeptEvidence, SnapshotMaker
 from alphapulse.domain.agents.evidence import (
     Bars,
     DailySeries,
@@ -106,7 +106,7 @@ def same(one: Any, other: Any) -> bool:
 
 def kept(evidence: Evidence) -> Evidence:
     snapshot = SnapshotMaker().snapshot(evidence)
-    return evidence_from(snapshot.documents, snapshot.digest, now=evidence.now)
+    return KeptEvidence(snapshot.documents).evidence(snapshot.digest, now=evidence.now)
 
 
 @pytest.mark.parametrize("without", [None, "bars", "posts", "governance", "on_chain", "supply"])
@@ -176,7 +176,7 @@ def test_series_retrieved_again_share_their_days() -> None:
 
     assert one.digest != other.digest
     assert len(one.documents.keys() & other.documents.keys()) == len(one.documents) - 1
-    assert evidence_from(other.documents, other.digest, now=NOW).on_chain["mvrv"].retrieved_at == NOW
+    assert KeptEvidence(other.documents).evidence(other.digest, now=NOW).on_chain["mvrv"].retrieved_at == NOW
 
 
 def test_remembered_parts_are_those_of_the_same_objects_only() -> None:
@@ -192,13 +192,24 @@ def test_remembered_parts_are_those_of_the_same_objects_only() -> None:
     assert len(maker._known) <= 64
 
 
+def test_part_that_several_share_is_read_once() -> None:
+    maker, evidence = SnapshotMaker(), full()
+    snapshots = [maker.snapshot(replace(evidence, symbol=symbol)) for symbol in ("UNI-USD", "UNI-EUR")]
+    kept_evidence = KeptEvidence({**snapshots[0].documents, **snapshots[1].documents})
+
+    first, second = (kept_evidence.evidence(one.digest, now=NOW) for one in snapshots)
+
+    assert (first.symbol, second.symbol) == ("UNI-USD", "UNI-EUR")
+    assert first.bars is second.bars
+
+
 class TestTampering:
     def test_each_missing_document_is_told(self) -> None:
         snapshot = SnapshotMaker().snapshot(full())
         for digest in snapshot.documents:
             rest = {key: document for key, document in snapshot.documents.items() if key != digest}
             with pytest.raises(EvidenceGone, match="no longer kept"):
-                evidence_from(rest, snapshot.digest, now=NOW)
+                KeptEvidence(rest).evidence(snapshot.digest, now=NOW)
 
     def test_each_changed_document_is_told(self) -> None:
         snapshot = SnapshotMaker().snapshot(full())
@@ -206,20 +217,26 @@ class TestTampering:
             content = zlib.decompress(document).replace(b"1", b"2")
             forged = {**snapshot.documents, digest: zlib.compress(content)}
             with pytest.raises(EvidenceTampered, match="another content"):
-                evidence_from(forged, snapshot.digest, now=NOW)
+                KeptEvidence(forged).evidence(snapshot.digest, now=NOW)
 
     def test_document_of_something_else_is_no_evidence(self) -> None:
         snapshot = SnapshotMaker().snapshot(full())
         for digest in snapshot.documents.keys() - {snapshot.digest}:
             with pytest.raises(EvidenceTampered, match="is no evidence"):
-                evidence_from(snapshot.documents, digest, now=NOW)
+                KeptEvidence(snapshot.documents).evidence(digest, now=NOW)
 
     @pytest.mark.parametrize("content", [b"", b"no json", b"[]", b"{}", b'{"parts": {"bars": "zz"}}'])
     def test_unreadable_content_is_told(self, content: bytes) -> None:
         document = zlib.compress(content)
         digest = hashlib.sha256(document).digest()
         with pytest.raises(EvidenceTampered):
-            evidence_from({digest: document}, digest, now=NOW)
+            KeptEvidence({digest: document}).evidence(digest, now=NOW)
+
+    def test_document_that_was_never_compressed_is_told(self) -> None:
+        document = b"no zlib"
+        digest = hashlib.sha256(document).digest()
+        with pytest.raises(EvidenceTampered):
+            KeptEvidence({digest: document}).evidence(digest, now=NOW)
 
     def test_unknown_part_is_told(self) -> None:
         maker = SnapshotMaker().snapshot(full())
@@ -228,7 +245,7 @@ class TestTampering:
         document = zlib.compress(orjson.dumps(root))
         digest = hashlib.sha256(document).digest()
         with pytest.raises(EvidenceTampered):
-            evidence_from({**maker.documents, digest: document}, digest, now=NOW)
+            KeptEvidence({**maker.documents, digest: document}).evidence(digest, now=NOW)
 
     @pytest.mark.parametrize("kind", [Bars, PostSample, Governance, DailySeries])
     def test_document_of_another_kind_is_malformed(self, kind: type) -> None:
