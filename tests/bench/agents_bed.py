@@ -64,6 +64,8 @@ class Finished:
         Signals asked for; rows of signals and of consensus; rows that are there more than once.
     statuses : Mapping
         Status of a run or task to how many have it, as ``run done`` and ``task abstained``.
+    reasons : sequence of (agent, reason, count)
+        Why agents abstained, the commonest first.
     """
 
     seconds: float
@@ -72,6 +74,7 @@ class Finished:
     consensus: int
     doubled: int
     statuses: Mapping[str, int]
+    reasons: Sequence[tuple[str, str, int]]
 
 
 class AgentsBed(Bed):
@@ -212,6 +215,11 @@ class AgentsBed(Bed):
             sweeper.cancel()
             await asyncio.wait([sweeper])
             await admin.close()
+
+    def cache_failures(self) -> int:
+        """Return how often a function found that the cache did not answer in time, by their logs."""
+        logs = (self.directory / f"{name}.log" for name in self.ports)
+        return sum(log.read_text(errors="replace").count("cache_unavailable") for log in logs)
 
     def metrics(self) -> Counter[str]:
         """Return the counters of all functions, summed: `name{labels}` to number."""
@@ -368,4 +376,16 @@ async def _finished(
         + counts["reached"]
         - counts["distinct_reached"],
         statuses=await _statuses(admin, run_ids),
+        reasons=await _reasons(admin, run_ids),
     )
+
+
+async def _reasons(admin: asyncpg.Connection, run_ids: Sequence[str]) -> list[tuple[str, str, int]]:
+    # Symbols and names of assets apart, the same reason.
+    rows = await admin.fetch(
+        """SELECT agent, regexp_replace(abstain_reason, '[A-Z]{3,}(-[A-Z]+)?', '...', 'g') AS reason, count(*)
+           FROM alphapulse.agent_signals WHERE run_id = ANY($1::uuid[]) AND abstained
+           GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",
+        run_ids,
+    )
+    return [(row["agent"], row["reason"], row["count"]) for row in rows]

@@ -46,7 +46,39 @@ _COINS: Final = (
     "maker",
     "lido-dao",
 )
-_TITLES: Final = ("Adoption is growing", "I am worried about this", "Great news for holders", "Fees again")
+_MOODS: Final = (
+    "I am happy with",
+    "I am worried about",
+    "great news for",
+    "nothing new on",
+    "I lost money on",
+)
+_TOPICS: Final = (
+    "adoption",
+    "wallets",
+    "upgrade",
+    "fees",
+    "holders",
+    "miners",
+    "nodes",
+    "custody",
+    "bridges",
+    "staking",
+    "liquidity",
+    "lending",
+    "options",
+    "governance",
+    "treasury",
+    "airdrops",
+    "listings",
+    "delistings",
+    "audits",
+    "exploits",
+    "regulation",
+    "taxes",
+    "research",
+    "tooling",
+)
 
 
 class RunningSources:
@@ -128,8 +160,10 @@ def _chart(name: str, now: dt.datetime) -> dict[str, Any]:
 
 def _post(number: int, now: dt.datetime) -> dict[str, Any]:
     at = (now - dt.timedelta(minutes=7 * number)).timestamp()
-    title = f"{_TITLES[number % len(_TITLES)]}, part {number}"
-    return submission(number, created_utc=at, created=at, title=title, selftext=f"Thought number {number}.")
+    generator = np.random.default_rng(number)
+    subject, *others = generator.choice(_TOPICS, size=8, replace=False)
+    title = f"{_MOODS[number % len(_MOODS)]} {subject}"
+    return submission(number, created_utc=at, created=at, title=title, selftext=" ".join(others))
 
 
 def _vote(number: int, now: dt.datetime) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 Every signal must be made and stored once, every consensus reached once. Bars are read from PostgreSQL once
 per symbol and interval while the cache keeps them, figures are fetched from their services (stand-ins over
 HTTP, with the functions' own budgets) once per asset while they are fresh, and more than 95 % of all reads
-come from the shared cache. No function's process grows past the memory its manifest allows it.
+come from the shared cache. Where the cache does not answer in time each process asks for itself, so each time
+it did not, so many questions more are allowed. No function's process takes more memory than its manifest
+allows it.
 Run: `python -m tests.bench.load_agents [--tenants 200 --symbols 10]`; fails when one of these does not hold.
 """
 
@@ -95,6 +97,7 @@ def judge(
     symbols: int,
     reads: Mapping[str, Counter[str]],
     fetches: Mapping[tuple[str, str], float],
+    cache_failures: int,
     peaks: Mapping[str, float],
 ) -> list[str]:
     """Return what does not hold."""
@@ -104,11 +107,11 @@ def judge(
     if finished.consensus != expected_consensus:
         wrong.append(f"{expected_consensus} consensus expected, {finished.consensus} reached")
     wrong += [f"{count} x {what}" for what, count in finished.statuses.items() if "failed" in what]
-    periods = 1 + int(finished.seconds // FRESH_SECONDS)
-    if reads["candles"]["miss"] > symbols * periods:
+    most = symbols * (1 + int(finished.seconds // FRESH_SECONDS)) + cache_failures * (len(AGENT_NAMES) - 1)
+    if reads["candles"]["miss"] > most:
         wrong.append(f"bars of {symbols} symbols were read {reads['candles']['miss']:.0f} times")
     for (dataset, source), count in fetches.items():
-        if count > symbols * periods:
+        if count > most:
             wrong.append(f"{source} answered about {dataset} {count:.0f} times for {symbols} assets")
     for dataset, outcomes in reads.items():
         if (rate := hit_rate(outcomes)) <= LEAST_HIT_RATE:
@@ -132,6 +135,7 @@ def measure(tenants: int, symbols: int, deadline_seconds: float) -> list[str]:
         bed = AgentsBed(Path(folder), assets=assets, environment=sources.environment)
         with bed, MemoryWatch(bed) as memory:
             finished, metrics = asyncio.run(_load(bed, tenants, deadline_seconds))
+            cache_failures = bed.cache_failures()
     asked = labelled(metrics, "alphapulse_source_fetches_total")
     reads = _reads_of(metrics, asked)
     answered = {(d, s): count for (d, outcome, s), count in asked.items() if outcome == "ok"}
@@ -141,10 +145,12 @@ def measure(tenants: int, symbols: int, deadline_seconds: float) -> list[str]:
         symbols=symbols,
         reads=reads,
         fetches=answered,
+        cache_failures=cache_failures,
         peaks=memory.peaks,
     )
     _show(finished, tenants=tenants, symbols=symbols)
     _show_data(reads, asked, memory.peaks)
+    print(f"times that the cache did not answer a function in time: {cache_failures}")
     write_report(
         "agents-load",
         _figures(finished, reads, memory.peaks),
@@ -189,6 +195,7 @@ def _show(finished: Finished, *, tenants: int, symbols: int) -> None:
     ]
     title = f"{tenants} tenants x {symbols} symbols x {len(AGENT_NAMES)} agents at once"
     print_table(title, ("what", "count"), rows)
+    print_table("Commonest abstentions", ("agent", "reason", "count"), finished.reasons[:12])
     rate = finished.signals / finished.seconds
     print(f"all ended after {finished.seconds:.1f} s: {rate:.0f} signals per second")
 

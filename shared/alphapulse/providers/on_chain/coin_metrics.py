@@ -12,6 +12,7 @@ References
 Coin Metrics, API v4, https://docs.coinmetrics.io/access-our-data/api
 """
 
+import asyncio
 import datetime as dt
 import math
 from collections import defaultdict
@@ -95,7 +96,8 @@ class CoinMetrics:
         if not rows:
             raise AssetUnknown(f"{NAME} has no figures of {asset}")
         with reading(NAME, f"the figures of {asset}"):
-            found = _figures(rows)
+            # Years of rows would hold up everything else of the process.
+            found = await asyncio.to_thread(_figures, rows)
         if not found:
             raise AnswerMalformed(f"{NAME} answered none of the figures of {asset} that were asked for")
         return figures.series_of(_derived(found), source=NAME, now=now)
