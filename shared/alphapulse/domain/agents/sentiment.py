@@ -77,8 +77,7 @@ def speak(evidence: Evidence, parameters: SentimentParameters) -> Signal | Abste
     reference = _reference(sample, evidence.now)
     sifted = sift(sample.posts, reference, parameters)
     inputs = _sample_inputs(sifted, sample)
-    weights = [_weight(post, reference, parameters) for post in sifted.kept]
-    mood = _mood(sifted.kept, weights)
+    mood = _mood(sifted.kept, _weights(sifted.kept, reference, parameters))
     missing = _missing(evidence, sample)
     refusal = _refusal(sifted, mood, parameters)
     if refusal is not None or mood is None:
@@ -99,13 +98,16 @@ def _reference(sample: PostSample, now: datetime) -> datetime:
     return max((post.posted_at for post in sample.posts if post.posted_at <= now), default=now)
 
 
-def _weight(post: ScoredPost, reference: datetime, parameters: SentimentParameters) -> float:
-    age_hours = (reference - post.posted_at).total_seconds() / 3600
-    decay = 0.5 ** (age_hours / parameters.half_life_hours)
-    reach = math.log1p(min(post.engagement, parameters.engagement_cap)) / math.log1p(
-        parameters.engagement_cap
-    )
-    return float(decay * (1.0 + parameters.engagement_gain * reach))
+def _weights(
+    posts: Sequence[ScoredPost], reference: datetime, parameters: SentimentParameters
+) -> list[float]:
+    half_life_seconds, cap = 3600 * parameters.half_life_hours, parameters.engagement_cap
+    gain = parameters.engagement_gain / math.log1p(cap)
+    ages = [(reference - post.posted_at).total_seconds() for post in posts]
+    return [
+        0.5 ** (age / half_life_seconds) * (1.0 + gain * math.log1p(min(post.engagement, cap)))
+        for age, post in zip(ages, posts, strict=True)
+    ]
 
 
 def _mood(posts: Sequence[ScoredPost], weights: Sequence[float]) -> _Mood | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,9 @@ from alphapulse.domain.agents.evidence import ScoredPost
 from alphapulse.domain.agents.sentiment_parameters import SentimentParameters
 
 _EVERYTHING: Final = attrgetter("posted_at", *(item for item in ScoredPost.__slots__ if item != "posted_at"))
+_POST: Final = attrgetter("network", "id")
+_AUTHOR: Final = attrgetter("network", "author")
+_TEXT: Final = attrgetter("fingerprint")
 
 
 class Fault(StrEnum):
@@ -92,36 +95,24 @@ def sift(posts: Iterable[ScoredPost], reference: datetime, parameters: Sentiment
     parameters : SentimentParameters
         The rules.
     """
-    max_age = timedelta(hours=parameters.max_age_hours)
-    faults: Counter[Fault] = Counter()
-    recent = [
-        post
-        for post in posts
-        if timedelta() <= reference - post.posted_at <= max_age and _usable(post, faults)
-    ]
+    max_age, none = timedelta(hours=parameters.max_age_hours), timedelta()
+    recent = [post for post in posts if none <= reference - post.posted_at <= max_age]
+    usable = [post for post in recent if _is_usable(post)]
+    faults = Counter({Fault.UNUSABLE: len(recent) - len(usable)})
     # By everything there is, so that the order they came in cannot change a signal.
-    recent.sort(key=_EVERYTHING)
-    first = _without_repeated(recent, faults)
+    usable.sort(key=_EVERYTHING)
+    # The same post twice is a page that moved while it was read: no spam, and it counts once.
+    first = _limited(usable, _POST, 1, (faults, Fault.REPEATED))
     plain = [post for post in first if not _is_spam(post, faults, parameters)]
-    originals = _limited(
-        plain, [post.fingerprint for post in plain], parameters.max_copies, (faults, Fault.COPY)
-    )
+    originals = _limited(plain, _TEXT, parameters.max_copies, (faults, Fault.COPY))
     newest_first = originals[::-1]
-    authors = [f"{post.network}/{post.author}" for post in newest_first]
-    kept = _limited(newest_first, authors, parameters.max_posts_per_author, (faults, Fault.AUTHOR))
+    kept = _limited(newest_first, _AUTHOR, parameters.max_posts_per_author, (faults, Fault.AUTHOR))
     return Sifted(tuple(kept[::-1]), faults)
 
 
-def _usable(post: ScoredPost, faults: Counter[Fault]) -> bool:
-    # NaN fails both comparisons.
-    good = -1.0 <= post.polarity <= 1.0 and post.engagement >= 0.0 and math.isfinite(post.engagement)
-    faults[Fault.UNUSABLE] += not good
-    return good
-
-
-def _without_repeated(posts: Sequence[ScoredPost], faults: Counter[Fault]) -> list[ScoredPost]:
-    # The same post twice is a page that moved while it was read: no spam, and it counts once.
-    return _limited(posts, [f"{post.network}/{post.id}" for post in posts], 1, (faults, Fault.REPEATED))
+def _is_usable(post: ScoredPost) -> bool:
+    # NaN fails every comparison.
+    return -1.0 <= post.polarity <= 1.0 and 0.0 <= post.engagement < math.inf
 
 
 def _is_spam(post: ScoredPost, faults: Counter[Fault], parameters: SentimentParameters) -> bool:
@@ -138,11 +129,14 @@ def _is_spam(post: ScoredPost, faults: Counter[Fault], parameters: SentimentPara
 
 
 def _limited(
-    posts: Sequence[ScoredPost], keys: Sequence[str], most: int, fault: tuple[Counter[Fault], Fault]
+    posts: Sequence[ScoredPost],
+    key_of: Callable[[ScoredPost], object],
+    most: int,
+    fault: tuple[Counter[Fault], Fault],
 ) -> list[ScoredPost]:
-    seen: dict[str, int] = {}
+    seen: dict[object, int] = {}
     kept = []
-    for post, key in zip(posts, keys, strict=True):
+    for post, key in zip(posts, map(key_of, posts), strict=True):
         count = seen[key] = seen.get(key, 0) + 1
         if count <= most:
             kept.append(post)
