@@ -7,20 +7,16 @@ are stored beforehand.
 import asyncio
 import contextlib
 import datetime as dt
-import math
 import secrets
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 import httpx
-import numpy as np
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,7 +24,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from alphapulse.data import migrate
 from alphapulse.data.bootstrap import DatabaseUrls, RolePasswords, create_database
 from alphapulse.domain.agents.registry import AGENT_NAMES
-from alphapulse.domain.candles import Candle
 from alphapulse.domain.instruments import Interval
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
@@ -36,6 +31,8 @@ from alphapulse.tenancy.tokens import TokenSigner
 from alphapulse_local.embedded.postgres import EmbeddedPostgres
 from alphapulse_local.embedded.process import free_port
 from alphapulse_local.embedded.redis import EmbeddedRedis
+from tests.bench.agents_evidence import bars_of
+from tests.bench.agents_outcome import Finished, finished, running, statuses
 from tests.bench.broker_processes import ROOT, Bed, answers
 from tests.logins import insert_logins, login_of
 from tests.stored_candles import store
@@ -43,38 +40,12 @@ from tests.stored_candles import store
 #: All that are simulated.
 ASSETS: Final = ("BTC", "ETH", "SOL", "BNB", "XRP", "ADA", "DOGE", "AVAX", "LINK", "LTC")
 AGENT_FUNCTIONS: Final = tuple(f"signal_{agent}" for agent in AGENT_NAMES)
-BARS: Final = 520
 TIER: Final = "enterprise"
 _OTHERS: Final = ("accounts", "agents", "consensus", "outbox_relay")
 _WITH_PLATFORM: Final = frozenset({"accounts", "consensus", "outbox_relay"})
 _CONNECTIONS: Final = 20
 _POLL_SECONDS: Final = 0.05
 _SWEEP_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What became of runs that were asked for together.
-
-    Attributes
-    ----------
-    seconds : float
-        From the first request until the last run had ended.
-    asked, signals, consensus, doubled : int
-        Signals asked for; rows of signals and of consensus; rows that are there more than once.
-    statuses : Mapping
-        Status of a run or task to how many have it, as ``run done`` and ``task abstained``.
-    reasons : sequence of (agent, reason, count)
-        Why agents abstained, the commonest first.
-    """
-
-    seconds: float
-    asked: int
-    signals: int
-    consensus: int
-    doubled: int
-    statuses: Mapping[str, int]
-    reasons: Sequence[tuple[str, str, int]]
 
 
 class AgentsBed(Bed):
@@ -184,14 +155,7 @@ class AgentsBed(Bed):
     ) -> Finished:
         """Ask for the signals of all agents about symbols, for all tenants at once, and wait for the end.
 
-        Parameters
-        ----------
-        tenants, agents
-            For whom, and of whom.
-        symbols
-            About what; all the bed has, if none are given.
-        deadline_seconds
-            For all of it.
+        Without symbols, about all that the bed has.
 
         Raises
         ------
@@ -204,13 +168,13 @@ class AgentsBed(Bed):
         try:
             about = symbols or self.symbols
             run_ids = await self._ask(tenants, agents, about)
-            while await _running(admin, run_ids):
+            while await running(admin, run_ids):
                 if time.monotonic() - started > deadline_seconds:
-                    raise RuntimeError(f"not ended in time: {await _statuses(admin, run_ids)}")
+                    raise RuntimeError(f"not ended in time: {await statuses(admin, run_ids)}")
                 await asyncio.sleep(_POLL_SECONDS)
             seconds = time.monotonic() - started
             asked = len(tenants) * len(agents) * len(about)
-            return await _finished(admin, run_ids, seconds=seconds, asked=asked)
+            return await finished(admin, run_ids, seconds=seconds, asked=asked)
         finally:
             sweeper.cancel()
             await asyncio.wait([sweeper])
@@ -306,86 +270,3 @@ class AgentsBed(Bed):
                 if function in self.ports:
                     trigger["spec"]["subscriber"] = {"uri": f"http://127.0.0.1:{self.ports[function]}/"}
                     yield trigger
-
-
-def bars_of(seed: int, bars: int = BARS) -> Iterator[Candle]:
-    """Daily bars of a random walk, the newest of which closed last midnight."""
-    generator = np.random.default_rng(seed)
-    closes = 100.0 * np.exp(np.cumsum(generator.normal(0.0005, 0.02, bars)))
-    volumes = generator.lognormal(5.0, 0.5, bars)
-    today = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    before = closes[0]
-    for number, (close, volume) in enumerate(zip(closes, volumes, strict=True)):
-        ends = (before, close)
-        yield Candle(
-            today - dt.timedelta(days=bars - number),
-            _cents(before),
-            _cents(max(ends) * 1.005),
-            _cents(min(ends) * 0.995),
-            _cents(close),
-            _cents(volume),
-        )
-        before = close
-
-
-def _cents(value: float) -> Decimal:
-    return Decimal(math.floor(value * 10_000)).scaleb(-4)
-
-
-async def _running(admin: asyncpg.Connection, run_ids: Sequence[str]) -> int:
-    running: int = await admin.fetchval(
-        "SELECT count(*) FROM alphapulse.agent_runs WHERE id = ANY($1::uuid[]) AND status = 'running'",
-        run_ids,
-    )
-    return running
-
-
-async def _statuses(admin: asyncpg.Connection, run_ids: Sequence[str]) -> dict[str, int]:
-    rows = await admin.fetch(
-        """SELECT 'run ' || status AS what, count(*) FROM alphapulse.agent_runs
-           WHERE id = ANY($1::uuid[]) GROUP BY status
-           UNION ALL SELECT 'task ' || status, count(*) FROM alphapulse.agent_run_tasks
-           WHERE run_id = ANY($1::uuid[]) GROUP BY status""",
-        run_ids,
-    )
-    return {row["what"]: row["count"] for row in rows}
-
-
-async def _finished(
-    admin: asyncpg.Connection, run_ids: Sequence[str], *, seconds: float, asked: int
-) -> Finished:
-    counts = await admin.fetchrow(
-        """SELECT
-             (SELECT count(*) FROM alphapulse.agent_signals WHERE run_id = ANY($1::uuid[])) AS signals,
-             (SELECT count(DISTINCT (run_id, agent, symbol)) FROM alphapulse.agent_signals
-              WHERE run_id = ANY($1::uuid[])) AS distinct_signals,
-             (SELECT count(*) FROM alphapulse.consensus_signals WHERE run_id = ANY($1::uuid[])) AS reached,
-             (SELECT count(DISTINCT (run_id, symbol)) FROM alphapulse.consensus_signals
-              WHERE run_id = ANY($1::uuid[])) AS distinct_reached""",
-        run_ids,
-    )
-    if counts is None:
-        raise RuntimeError("counting gave no row")
-    return Finished(
-        seconds=seconds,
-        asked=asked,
-        signals=counts["signals"],
-        consensus=counts["reached"],
-        doubled=counts["signals"]
-        - counts["distinct_signals"]
-        + counts["reached"]
-        - counts["distinct_reached"],
-        statuses=await _statuses(admin, run_ids),
-        reasons=await _reasons(admin, run_ids),
-    )
-
-
-async def _reasons(admin: asyncpg.Connection, run_ids: Sequence[str]) -> list[tuple[str, str, int]]:
-    # Symbols and names of assets apart, the same reason.
-    rows = await admin.fetch(
-        """SELECT agent, regexp_replace(abstain_reason, '[A-Z]{3,}(-[A-Z]+)?', '...', 'g') AS reason, count(*)
-           FROM alphapulse.agent_signals WHERE run_id = ANY($1::uuid[]) AND abstained
-           GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",
-        run_ids,
-    )
-    return [(row["agent"], row["reason"], row["count"]) for row in rows]

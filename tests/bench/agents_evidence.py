@@ -2,24 +2,31 @@
 
 import asyncio
 import datetime as dt
+import math
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
+
+import numpy as np
 
 from alphapulse.domain.agents.evidence import Bars, Evidence
 from alphapulse.domain.agents.registry import AGENT_NAMES, agent
+from alphapulse.domain.candles import Candle
 from alphapulse.domain.instruments import Interval
 from alphapulse.domain.series import price_series
 from alphapulse.domain.signals import signal_document
 from alphapulse.providers.providers import ProviderOptions, Providers, SourceKind
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse.tenancy.tiers import CacheQuota
-from tests.bench.agents_bed import bars_of
 
 #: All datasets of it are simulated, governance too.
 ASSET: Final = "BNB"
 BARS: Final = 500
+#: Of each symbol; more than any agent reads.
+STORED_BARS: Final = 520
 ROUNDS: Final = 7
 ROUND_SECONDS: Final = 0.4
 _SEED: Final = 20260101
@@ -74,6 +81,26 @@ def evaluations_per_core(evidence: Evidence) -> dict[str, float]:
     return figures
 
 
+def bars_of(seed: int, bars: int = STORED_BARS) -> Iterator[Candle]:
+    """Daily bars of a random walk, the newest of which closed last midnight."""
+    generator = np.random.default_rng(seed)
+    closes = 100.0 * np.exp(np.cumsum(generator.normal(0.0005, 0.02, bars)))
+    volumes = generator.lognormal(5.0, 0.5, bars)
+    today = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    before = closes[0]
+    for number, (close, volume) in enumerate(zip(closes, volumes, strict=True)):
+        ends = (before, close)
+        yield Candle(
+            today - dt.timedelta(days=bars - number),
+            _cents(before),
+            _cents(max(ends) * 1.005),
+            _cents(min(ends) * 0.995),
+            _cents(close),
+            _cents(volume),
+        )
+        before = close
+
+
 async def _with_figures(evidence: Evidence) -> Evidence:
     quota = CacheQuota(bytes=2**30, alert_at=2**29)
     providers = Providers(
@@ -92,3 +119,7 @@ async def _with_figures(evidence: Evidence) -> Evidence:
         )
     finally:
         await providers.close()
+
+
+def _cents(value: float) -> Decimal:
+    return Decimal(math.floor(value * 10_000)).scaleb(-4)

@@ -25,7 +25,8 @@ import psutil
 import yaml
 
 from alphapulse.domain.agents.registry import AGENT_NAMES
-from tests.bench.agents_bed import AgentsBed, Finished
+from tests.bench.agents_bed import AgentsBed
+from tests.bench.agents_outcome import Finished
 from tests.bench.agents_sources import ASSETS, WARM_UP_ASSET, RunningSources
 from tests.bench.report import print_table, write_report
 from tests.processes import ROOT

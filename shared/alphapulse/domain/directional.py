@@ -77,23 +77,17 @@ def adx(
     """
     if period < 2:  # noqa: PLR2004 - one bar has no bars before it to seed the sums with
         raise IndicatorError(f"the period of an ADX must be at least 2, was {period}")
-    high, low, close = checked_bars(highs, lows, closes, needed=2 * period, period=period)
-    ranges = range_of(high, low, close)
-    up, down = high[1:] - high[:-1], low[:-1] - low[1:]
-    parts = np.array((np.maximum(up, 0.0) * (up > down), np.maximum(down, 0.0) * (down > up), ranges))
-    first = period - 1
-    plus, minus, whole = smoothed(
-        parts[:, first:], np.add.reduce(parts[:, :first], axis=1) / period, 1.0 / period
-    )[:, 1:]
+    bars = checked_bars(highs, lows, closes, needed=2 * period, period=period)
+    plus, minus, whole = _movements(*bars, period)
     if not np.isfinite(whole[-1]):
         raise NotFinite("the ranges are too large for float64")
     average: FloatArray = wilder(percent(np.abs(plus - minus), plus + minus)[None], period, newest=newest)[0]
-    bars = len(average)
+    length = len(average)
     return Directional(
         # Weights that sum to 1 but for rounding may carry a mean of hundreds past it.
         adx=np.minimum(average, 100.0),
-        plus_di=percent(plus[-bars:], whole[-bars:]),
-        minus_di=percent(minus[-bars:], whole[-bars:]),
+        plus_di=percent(plus[-length:], whole[-length:]),
+        minus_di=percent(minus[-length:], whole[-length:]),
     )
 
 
@@ -114,3 +108,13 @@ def efficiency_ratio(closes: ArrayLike, period: int = EFFICIENCY_PERIOD) -> Floa
     gone = np.add.reduce(windows(np.abs(series[1:] - series[:-1]), period), axis=-1)
     efficiency: FloatArray = np.minimum(ratio(made, gone), 1.0)
     return efficiency
+
+
+def _movements(high: FloatArray, low: FloatArray, close: FloatArray, period: int) -> FloatArray:
+    up, down = high[1:] - high[:-1], low[:-1] - low[1:]
+    rises, falls = np.maximum(up, 0.0) * (up > down), np.maximum(down, 0.0) * (down > up)
+    parts = np.array((rises, falls, range_of(high, low, close)))
+    first = period - 1
+    seed = np.add.reduce(parts[:, :first], axis=1) / period
+    sums: FloatArray = smoothed(parts[:, first:], seed, 1.0 / period)[:, 1:]
+    return sums
