@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
@@ -75,7 +76,9 @@ class DataSources:
         )
 
 
-async def choose(options: Options, environment: Mapping[str, str]) -> DataSources:
+async def choose(
+    options: Options, environment: Mapping[str, str], *, memory: Path | None = None
+) -> DataSources:
     """Choose both, asking services only where nothing was asked for.
 
     Parameters
@@ -84,11 +87,17 @@ async def choose(options: Options, environment: Mapping[str, str]) -> DataSource
         Directories of recorded data, and the sources that whoever starts the platform wants.
     environment
         Addresses of test systems in place of the services'.
+    memory
+        File with the exchange that was chosen last: it is preferred, because bars of another one replace
+        those that are stored.
     """
+    preferred = _recall(memory)
     async with _session() as session:
         candles, research = await asyncio.gather(
-            _candles(session, options, environment), _research(session, options, environment)
+            _candles(session, options, environment, preferred), _research(session, options, environment)
         )
+    if memory is not None and candles.source in EXCHANGES:
+        memory.write_text(candles.source)
     directories = {
         "MARKET_DATA_DIR": str(options.market_data_dir or ""),
         "PROVIDER_DATA_DIR": str(options.provider_data_dir or ""),
@@ -122,14 +131,17 @@ async def first_reachable(session: aiohttp.ClientSession, probes: Sequence[Probe
 
 
 async def _candles(
-    session: aiohttp.ClientSession, options: Options, environment: Mapping[str, str]
+    session: aiohttp.ClientSession,
+    options: Options,
+    environment: Mapping[str, str],
+    preferred: str | None,
 ) -> Choice:
     if options.market_data_dir is not None:
         return Choice(DIRECTORY, f"MARKET_DATA_DIR is {options.market_data_dir}")
     if options.market_data_source is not None:
         return Choice(options.market_data_source, "MARKET_DATA_SOURCE is set")
     probes = []
-    for name in EXCHANGES:
+    for name in sorted(EXCHANGES, key=lambda name: name != preferred):
         facts = exchange_endpoints(name).facts
         address = environment.get(f"{name.upper()}_URL") or facts.base_url
         probes.append(Probe(name, address.rstrip("/") + facts.ping))
@@ -157,6 +169,14 @@ async def _research(
     if found is None:
         return Choice(SIMULATED, f"no data source answered within {PROBE_SECONDS:g} s")
     return Choice(LIVE, f"{found} answers")
+
+
+def _recall(memory: Path | None) -> str | None:
+    if memory is None:
+        return None
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return memory.read_text()
+    return None
 
 
 def _best(asked: Mapping[str, "asyncio.Future[bool]"]) -> str | None:

@@ -159,7 +159,7 @@ class Platform:
             asyncio.create_task(step)
             for step in (
                 # Beside the servers, which take about as long as a network that does not answer.
-                choose(self._options, self._environment),
+                choose(self._options, self._environment, memory=self._state.path / "market-source"),
                 self._step("database and migrations", backing.start_database()),
                 self._step("cache", backing.start_cache()),
                 self._step("broker and its log", log_and_broker()),

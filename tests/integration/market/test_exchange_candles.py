@@ -167,6 +167,44 @@ async def test_prices_are_asked_for_once_for_all_coroutines_and_processes(market
     assert market.asked(PRICE_PATHS[market.name]) == 2
 
 
+async def test_a_symbol_delisted_meanwhile_takes_no_price_from_the_others(market: Market) -> None:
+    symbols = [f"{base}-{market.quote}" for base in ("ADA", "BTC", "ETH", "SOL")]
+    source = market.source(*symbols)
+    await source.instruments()
+    market.simulator.book.symbols.discard(symbols[2])
+
+    for symbol in (symbols[0], symbols[1], symbols[3]):
+        assert (await source.ticker(symbol, NOON)).price > 0
+    with pytest.raises(CandlesUnavailable, match=f"no last price of {symbols[2]}"):
+        await source.ticker(symbols[2], NOON)
+
+
+async def test_a_name_that_does_not_exist_is_looked_for_once_an_hour(market: Market) -> None:
+    source = market.source(f"NOPE-{market.quote}", market.symbol)
+    await source.instruments()
+    before = len(market.simulator.requests)
+    market.now += dt.timedelta(seconds=301)
+
+    await source.instruments()
+
+    assert len(market.simulator.requests) == before + 1
+
+
+async def test_a_symbol_that_pauses_is_back_as_soon_as_it_trades(market: Market) -> None:
+    source = market.source(market.symbol, f"ETH-{market.quote}")
+    book = market.simulator.book
+    book.symbols.discard(market.symbol)
+    book.halted.add(market.symbol)
+    paused = await source.instruments()
+    book.symbols.add(market.symbol)
+    book.halted.discard(market.symbol)
+    market.now += dt.timedelta(seconds=301)
+
+    resumed = await source.instruments()
+
+    assert [len(paused), len(resumed)] == [1, 2]
+
+
 async def test_without_redis_prices_and_bars_still_come(market: Market) -> None:
     source = market.source(market.symbol, with_redis=False)
 

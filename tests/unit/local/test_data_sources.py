@@ -94,6 +94,20 @@ async def test_the_preferred_exchange_wins_when_it_answers_a_little_later() -> N
     assert sources.candles.source == "binance"
 
 
+async def test_the_exchange_of_the_last_start_is_kept_while_it_answers(tmp_path: Path) -> None:
+    memory = tmp_path / "market-source"
+    options = Options(provider_source="simulated")
+    async with server() as up:
+        first = await choose(options, addresses(KRAKEN_URL=up), memory=memory)
+        both = await choose(options, addresses(BINANCE_URL=up, KRAKEN_URL=up), memory=memory)
+        other = await choose(options, addresses(BINANCE_URL=up), memory=memory)
+    offline = await choose(options, addresses(), memory=memory)
+
+    chosen = [sources.candles.source for sources in (first, both, other, offline)]
+    assert chosen == ["kraken", "kraken", "binance", "simulated"]
+    assert memory.read_text() == "binance"
+
+
 async def test_a_silent_preferred_exchange_delays_the_next_one_by_moments() -> None:
     async with server(after=30) as silent, server() as quick:
         began = time.perf_counter()

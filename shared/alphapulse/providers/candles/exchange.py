@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from alphapulse.domain.candles import Candle
 from alphapulse.domain.instruments import Instrument, Interval
 from alphapulse.providers.candles.exchange_client import ExchangeClient, RequestRefused
-from alphapulse.providers.candles.exchange_documents import InstrumentsCodec, PricesCodec
+from alphapulse.providers.candles.exchange_documents import PricesCodec
+from alphapulse.providers.candles.exchange_instruments import ExchangeInstruments, by_halves
 from alphapulse.providers.candles.public_market import LastPrice, PublicMarket
 from alphapulse.providers.candles.source import (
     CandleBatch,
@@ -29,19 +27,11 @@ from alphapulse.providers.candles.source import (
 from alphapulse.providers.errors import ProviderError, SourceBusy
 from alphapulse.providers.shared_reads import ReadKey, SharedReads
 
-#: The bases of the default symbols, best known first: the first ten that an exchange has are taken.
-MAJORS: Final = ("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "AVAX", "LINK", "LTC", "DOT", "BCH")
-DEFAULT_SYMBOLS: Final = 10
-
-#: So soon it is noticed that an exchange has delisted a symbol.
-INSTRUMENTS_SECONDS: Final = 300.0
 #: The age that a last price may reach.
 PRICE_SECONDS: Final = 5.0
 
 # A bar appears a moment after it has closed; until then it is looked for this often, not with every question.
 _LATE_BAR_SECONDS: Final = 5.0
-
-logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +78,7 @@ class ExchangeCandles:
         self._market = market
         self._client = client
         self._reads = reads
-        self._symbols = tuple(dict.fromkeys(symbols))
+        self._instruments = ExchangeInstruments(market, client, reads=reads, symbols=symbols)
         self._clock = clock
         self._reading: dict[tuple[str, Interval], asyncio.Lock] = {}
         self._kept: dict[tuple[str, Interval], _Kept] = {}
@@ -174,7 +164,8 @@ class ExchangeCandles:
         with _told():
             prices = await self._reads.read(
                 ReadKey(self.name, "prices", asset),
-                lambda: self._prices(group),
+                # One that was delisted since takes no price from the others.
+                lambda: by_halves(group, self._prices, unknown=[]),
                 codec=PricesCodec(),
                 fresh_seconds=PRICE_SECONDS,
             )
@@ -199,40 +190,8 @@ class ExchangeCandles:
         await self._client.close()
 
     async def _known(self) -> Mapping[str, Instrument]:
-        chosen = hashlib.sha256(",".join(self._symbols).encode()).hexdigest()[:16] if self._symbols else "all"
         with _told():
-            return await self._reads.read(
-                ReadKey(self.name, "instruments", chosen),
-                self._list,
-                codec=InstrumentsCodec(),
-                fresh_seconds=INSTRUMENTS_SECONDS,
-            )
-
-    async def _list(self) -> Mapping[str, Instrument]:
-        wanted = self._symbols or tuple(f"{base}-{self.facts.quotes[0]}" for base in MAJORS)
-        found = await self._rules(wanted)
-        names = [symbol for symbol in wanted if symbol in found]
-        if not self._symbols:
-            names = names[:DEFAULT_SYMBOLS]
-        elif len(names) < len(wanted):
-            missing = [symbol for symbol in wanted if symbol not in found]
-            logger.warning("symbols_not_traded", source=self.name, symbols=missing)
-        return {symbol: found[symbol] for symbol in names}
-
-    async def _rules(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
-        try:
-            body = await self._client.ask(self._market.instruments_request(symbols))
-        except RequestRefused as refusal:
-            if not refusal.unknown_symbol:
-                raise
-            if len(symbols) == 1:
-                return {}
-        else:
-            found = self._market.instruments(body)
-            return {symbol: found[symbol] for symbol in symbols if symbol in found}
-        # There is one that it does not know: each half has it or has not.
-        half = len(symbols) // 2
-        return {**await self._rules(symbols[:half]), **await self._rules(symbols[half:])}
+            return await self._instruments.known()
 
     async def _require(self, symbol: str, interval: Interval) -> None:
         if symbol not in await self._known():
@@ -269,7 +228,7 @@ class ExchangeCandles:
             raise
         return [bar for bar in found if first <= bar.open_time <= last]
 
-    async def _prices(self, symbols: tuple[str, ...]) -> Mapping[str, LastPrice]:
+    async def _prices(self, symbols: Sequence[str]) -> Mapping[str, LastPrice]:
         body = await self._client.ask(self._market.tickers_request(symbols))
         return self._market.tickers(body, symbols, now=self._clock())
 
