@@ -96,8 +96,7 @@ async def choose(
         candles, research = await asyncio.gather(
             _candles(session, options, environment, preferred), _research(session, options, environment)
         )
-    if memory is not None and candles.source in EXCHANGES:
-        memory.write_text(candles.source)
+    _remember(memory, candles)
     directories = {
         "MARKET_DATA_DIR": str(options.market_data_dir or ""),
         "PROVIDER_DATA_DIR": str(options.provider_data_dir or ""),
@@ -169,6 +168,11 @@ async def _research(
     if found is None:
         return Choice(SIMULATED, f"no data source answered within {PROBE_SECONDS:g} s")
     return Choice(LIVE, f"{found} answers")
+
+
+def _remember(memory: Path | None, chosen: Choice) -> None:
+    if memory is not None and chosen.source in EXCHANGES:
+        memory.write_text(chosen.source)
 
 
 def _recall(memory: Path | None) -> str | None:
