@@ -9,8 +9,8 @@ from functools import partial
 
 import structlog
 
-from alphapulse.tenancy.vault.errors import VaultUnavailable
 from alphapulse.tenancy.flight import SingleFlight
+from alphapulse.tenancy.vault.errors import VaultUnavailable
 from alphapulse.tenancy.vault.secret import VaultSecret
 
 FRESH_SECONDS = 300.0

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from alphapulse.tenancy.flight import SingleFlight
 from alphapulse.tenancy.tenant import TenantId
 from alphapulse.tenancy.vault.errors import VaultDenied
-from alphapulse.tenancy.flight import SingleFlight
 from alphapulse.tenancy.vault.login import Grant, grant_of
 from alphapulse.tenancy.vault.paths import tenant_policy_name
 from alphapulse.tenancy.vault.session import VaultSession
