@@ -20,7 +20,7 @@ from alphapulse.runtime.work import Scope, TenantWork
 from alphapulse.tenancy.states import TenantStatus
 from alphapulse.trading.account import Account, load_account
 from alphapulse.trading.venues import Venues
-from alphapulse.venues.protocol import UnknownSymbol, Venue
+from alphapulse.venues.protocol import UnknownSymbol, Venue, VenueUnavailable
 from functions.auto_trade.records import Consensus, Market, Settings
 
 CONSUMER: Final = "auto-trade"
@@ -58,6 +58,8 @@ async def _market(venue: Venue, symbol: str, account: Account) -> Market | None:
         instrument = await venue.instrument(symbol)
     except UnknownSymbol:
         return None
+    except VenueUnavailable as error:
+        raise DependencyDown(str(error), retry_after_seconds=5) from error
     return Market(instrument, await venue.tickers(sorted(account.exposed_symbols | {symbol})))
 
 
