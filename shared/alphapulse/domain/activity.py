@@ -12,7 +12,8 @@ Forecasts, International Economic Review 39 (1998) (realised volatility).
 import numpy as np
 from numpy.typing import ArrayLike
 
-from alphapulse.domain.indicators import FloatArray, IndicatorError, checked, window_mean
+from alphapulse.domain.indicators import FloatArray, IndicatorError, checked
+from alphapulse.domain.rolling import window_mean
 
 
 def obv(closes: ArrayLike, volumes: ArrayLike) -> FloatArray:

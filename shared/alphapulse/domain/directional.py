@@ -21,12 +21,10 @@ from alphapulse.domain.indicators import (
     NotFinite,
     checked,
     checked_bars,
-    percent,
     range_of,
-    ratio,
     wilder,
-    windows,
 )
+from alphapulse.domain.rolling import percent, ratio, windows
 from alphapulse.domain.smoothing import smoothed
 
 ADX_PERIOD: Final = 14

@@ -12,13 +12,14 @@ J. Welles Wilder, New Concepts in Technical Trading Systems, 1978 (RSI, ATR).
 TA-Lib, https://ta-lib.org/functions/ (seeds and lookbacks).
 """
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from alphapulse.domain.rolling import percent, window_mean, windows
 from alphapulse.domain.smoothing import smoothed, smoothed_end
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -30,9 +31,6 @@ MACD_SIGNAL: Final = 9
 BOLLINGER_PERIOD: Final = 20
 BOLLINGER_DEVIATIONS: Final = 2.0
 ATR_PERIOD: Final = 14
-
-# The least number above zero: dividing by it leaves a part of nothing at zero.
-_LEAST: Final = math.ulp(0.0)
 
 
 class IndicatorError(ValueError):
@@ -89,7 +87,8 @@ def ema(values: ArrayLike, period: int, *, newest: bool = False) -> FloatArray:
     The smoothing factor is ``2 / (period + 1)``; lookback ``period - 1``.
     """
     series = checked(values, needed=period, period=period)
-    return _ema(series, period, newest=newest)
+    average: FloatArray = _ema(series[None], period, newest=newest)[0]
+    return average
 
 
 def rsi(closes: ArrayLike, period: int = RSI_PERIOD, *, newest: bool = False) -> FloatArray:
@@ -143,10 +142,11 @@ def macd(
     if not fast < slow:
         raise IndicatorError(f"fast must be less than slow, was {fast} and {slow}")
     series = checked(closes, needed=slow + signal - 1, period=min(fast, signal))
-    line = _ema(series[slow - fast :], fast) - _ema(series, slow)
-    average = _ema(line, signal, newest=newest)
-    line = line[-len(average) :]
-    return Macd(macd=line, signal=average, histogram=line - average)
+    if newest:
+        lines = _macd_weights(len(series), fast, slow, signal) @ series
+        return Macd(macd=lines[:1], signal=lines[1:2], histogram=lines[2:])
+    line, average = _macd_lines(series[None], fast, slow, signal)
+    return Macd(macd=line[0], signal=average[0], histogram=line[0] - average[0])
 
 
 def bollinger(
@@ -248,34 +248,6 @@ def range_of(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArray
     return ranges
 
 
-def windows(series: FloatArray, period: int) -> FloatArray:
-    """Return every run of `period` values as a row; a view, in a tenth of the time of numpy's own."""
-    whole = np.ascontiguousarray(series)
-    step = whole.itemsize
-    rows: FloatArray = np.ndarray(
-        (len(whole) - period + 1, period), np.float64, buffer=whole, strides=(step, step)
-    )
-    return rows
-
-
-def percent(part: FloatArray, whole: FloatArray) -> FloatArray:
-    """Return what share of the whole the part is, in percent up to 100; 0 where there is no whole."""
-    limited: FloatArray = np.minimum(100.0 * ratio(part, whole), 100.0)
-    return limited
-
-
-def ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
-    """Return what share of the whole the part is; 0 where there is no whole, and so no part."""
-    share: FloatArray = part / np.maximum(whole, _LEAST)
-    return share
-
-
-def window_mean(series: FloatArray, period: int) -> FloatArray:
-    """Return the mean of every run of `period` values."""
-    mean: FloatArray = np.add.reduce(windows(series, period), axis=-1) / period
-    return mean
-
-
 def wilder(series: FloatArray, period: int, *, newest: bool = False) -> FloatArray:
     """Return Wilder's averages of the rows of `series`, each seeded with the mean of ``period`` values."""
     smooth = smoothed_end if newest else smoothed
@@ -284,6 +256,18 @@ def wilder(series: FloatArray, period: int, *, newest: bool = False) -> FloatArr
 
 def _ema(series: FloatArray, period: int, *, newest: bool = False) -> FloatArray:
     smooth = smoothed_end if newest else smoothed
-    seed = np.add.reduce(series[:period], keepdims=True) / period
-    average: FloatArray = smooth(series[None, period:], seed, 2.0 / (period + 1.0))[0]
-    return average
+    return smooth(
+        series[:, period:], np.add.reduce(series[:, :period], axis=1) / period, 2.0 / (period + 1.0)
+    )
+
+
+def _macd_lines(series: FloatArray, fast: int, slow: int, signal: int) -> tuple[FloatArray, FloatArray]:
+    line = _ema(series[:, slow - fast :], fast) - _ema(series, slow)
+    return line[:, signal - 1 :], _ema(line, signal)
+
+
+@lru_cache(maxsize=16)
+def _macd_weights(bars: int, fast: int, slow: int, signal: int) -> FloatArray:
+    # The lines are sums of closes, weighted: what each close adds is what the lines of it alone are.
+    line, average = (lines[:, -1] for lines in _macd_lines(np.eye(bars), fast, slow, signal))
+    return np.array((line, average, line - average))
