@@ -117,8 +117,9 @@ def _mvrv_z(
     if absent or isinstance(mvrv, str) or isinstance(market_cap, str):
         return Absence("mvrv_z", "; ".join(dict.fromkeys(absent)))
     pair = aligned(market_cap, mvrv)
-    if pair is None or not math.isfinite(pair[0].newest * pair[1].newest):
-        return Absence("mvrv_z", "market_cap_usd and mvrv have no newest day in common")
+    # The newest day of one may be a hole or a zero of the other.
+    if pair is None or not all(item.newest > 0.0 for item in pair):
+        return Absence("mvrv_z", "market_cap_usd and mvrv are not both above 0 on the newest day of both")
     values, ratio = pair[0].values, pair[1].newest
     past = known(values[:-1][-parameters.history_days :])
     if len(past) < parameters.min_history_days:

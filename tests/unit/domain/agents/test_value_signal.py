@@ -74,6 +74,23 @@ def test_realised_value_follows_from_a_ratio_where_a_source_gives_only_that() ->
     assert spoken("value", with_chain(market_cap, ratio), only("mvrv_z")).score == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("figure", [0.0, np.nan])
+def test_a_ratio_that_is_nothing_on_the_newest_day_of_the_market_value_gives_no_z_score(
+    figure: float,
+) -> None:
+    ratio = series("mvrv", [1.1, 1.2] * 250 + [figure, 1.1])
+    market_cap = series("market_cap_usd", [90.0, 110.0] * 250 + [120.0], last=ratio.days[-2])
+
+    assert "not both above 0" in refused("value", with_chain(market_cap, ratio), only("mvrv_z"))
+
+
+def test_a_market_value_of_zero_is_not_taken_for_cheap() -> None:
+    market_cap = newest(series("market_cap_usd", [90.0, 110.0] * 250 + [120.0]), 0.0)
+    ratio = series("mvrv", [1.1, 1.2] * 250 + [1.1])
+
+    assert "not both above 0" in refused("value", with_chain(market_cap, ratio), only("mvrv_z"))
+
+
 @pytest.mark.parametrize(
     ("market_cap", "score"),
     # 400 earlier ratios 1 to 400: 300.5 is above 300 of them, p = 0.75, 1 - 2 p = -0.5.
