@@ -65,5 +65,5 @@ def http_date(text: str) -> dt.datetime | None:
     """Return what a `Date` header says; None when that is no date."""
     try:
         return email.utils.parsedate_to_datetime(text).astimezone(dt.UTC)
-    except ValueError:
-        return None
+    except (ValueError, OverflowError):
+        return None  # no date, or none of the calendar's

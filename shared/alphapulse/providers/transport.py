@@ -159,6 +159,9 @@ class SourceClient:
         raise AnswerMalformed(f"{self.name} redirects in circles")
 
     async def _content(self, response: "httpx.Response") -> bytes:
+        # Packed more than once, what one read brings could unpack to more than there is memory.
+        if "," in response.headers.get("content-encoding", ""):
+            raise AnswerMalformed(f"{self.name} answered something that is packed more than once")
         content = bytearray()
         async for part in response.aiter_bytes():
             content += part
@@ -212,7 +215,8 @@ def reading(source: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    # OSError: what the calendar of the platform cannot turn into a date.
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
         # Not its text: it may quote the answer at any length.
         raise AnswerMalformed(
             f"{source} answered {what} in another shape than documented ({type(error).__name__})"

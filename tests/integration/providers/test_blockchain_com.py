@@ -95,6 +95,7 @@ async def test_the_day_that_has_not_ended_is_left_out(source: BlockchainCom, ser
         {"values": [{"x": "now", "y": 1}]},
         {"values": [{"x": 10**30, "y": 1}]},
         {"values": [{"x": 1, "y": {}}]},
+        {"values": [{"x": 10**17, "y": 1}]},
         {"values": [[1, 2]]},
     ],
 )

@@ -137,6 +137,17 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_taken_in(
         await client.get("/")
 
 
+async def test_an_answer_packed_more_than_once_is_not_unpacked(
+    client: SourceClient, server: SourceServer
+) -> None:
+    # Each time over, a kilobyte may stand for a thousand times as much, all at once.
+    packed = gzip.compress(gzip.compress(b"{}"))
+    server.answer = lambda _: Reply(packed, headers={"content-encoding": "gzip, gzip"})
+
+    with pytest.raises(AnswerMalformed, match="packed"):
+        await client.get("/")
+
+
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"a": ', b"NaN", b"\xff\xfe"])
 async def test_an_answer_that_is_no_json_is_malformed(
     client: SourceClient, server: SourceServer, body: bytes
@@ -188,6 +199,8 @@ async def test_a_redirect_in_circles_ends(client: SourceClient, server: SourceSe
         ({"retry-after": "0"}, 1),
         ({"retry-after": "soon"}, 30),
         ({"retry-after": "9" * 5000}, 30),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 -1200"}, 30),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, 30),
         ({}, 30),
     ],
 )
