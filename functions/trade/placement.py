@@ -6,6 +6,7 @@ that a retry of the request, or order synchronisation, settles by asking the exc
 """
 
 import asyncio
+import datetime as dt
 import time
 import uuid
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from alphapulse.trading.venues import Venues
 from alphapulse.venues.protocol import Venue
 from functions.trade import admission
 from functions.trade.admission import Draft
-from functions.trade.refusals import RequestInProgress
+from functions.trade.refusals import RequestExpired, RequestInProgress
 from functions.trade.schemas import OrderRequest
 
 #: Longer than an abandoned claim is leased for, so that a retry after a crash gets its answer.
@@ -47,10 +48,14 @@ sql = queries.load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Orderer:
-    """Whose tier bounds an order, and which user asked for it; none when the tenant's settings did."""
+    """Whose tier bounds an order, and which user asked for it; none when the tenant's settings did.
+
+    What settings ask for may be committed before `until` only.
+    """
 
     tier: Tier
     user_id: uuid.UUID | None
+    until: dt.datetime | None = None
 
     @classmethod
     def of(cls, scope: Scope) -> "Orderer":
@@ -58,6 +63,16 @@ class Orderer:
         if scope.principal is None:
             raise RuntimeError("a tenant route has a principal")
         return cls(scope.principal.tier, scope.principal.user_id)
+
+    def require_in_time(self, now: dt.datetime) -> None:
+        """Refuse an order whose time is over.
+
+        Raises
+        ------
+        RequestExpired
+        """
+        if self.until is not None and now >= self.until:
+            raise RequestExpired(f"the order was to be placed before {self.until.isoformat()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +240,8 @@ class Placement:
 
     async def _admit(self, work: TenantWork) -> Committed:
         await lock_account(work, self._venue.name)
+        # Here, where nothing is waited for any more.
+        self._orderer.require_in_time(work.now)
         # Again: a key that is being removed waits for this lock.
         await require_usable(work, self._venue.name)
         account = await load_account(work.session, now=work.now)

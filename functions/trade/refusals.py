@@ -5,7 +5,8 @@ Invalid (422)
 +-- InvalidQuantity, InvalidPrice, BelowMinNotional
 `-- InsufficientBalance, InsufficientPosition
 NotPermitted (403)
-`-- RiskLimitExceeded        names limit, value, bound
++-- RiskLimitExceeded        names limit, value, bound
+`-- RequestExpired
 DependencyDown (503)
 `-- PriceStale, PriceUnavailable
 Conflict (409)
@@ -70,6 +71,13 @@ class RiskLimitExceeded(NotPermitted):
 
     code = "risk_limit_exceeded"
     title = "Risk limit exceeded"
+
+
+class RequestExpired(NotPermitted):
+    """The order was to be placed by a moment that has passed."""
+
+    code = "request_expired"
+    title = "Request expired"
 
 
 class PriceStale(DependencyDown):

@@ -25,12 +25,6 @@ _CREATED: Final = 201
 _ORDER_FIELDS: Final = ("symbol", "side", "type", "quantity", "exchange")
 
 
-class RequestExpired(NotPermitted):
-    """The order was to be placed by a moment that has passed."""
-
-    code = "request_expired"
-
-
 async def on_requested(event: Event, scope: Scope, venues: Venues) -> Event | None:
     """Place the order; reply with `trade.refused` when it may not be placed.
 
@@ -59,13 +53,13 @@ async def _answer(scope: Scope, venues: Venues, data: Mapping[str, Any]) -> Resp
 
 
 async def _place(scope: Scope, venues: Venues, data: Mapping[str, Any], key: Key) -> Response:
-    if scope.now >= dt.datetime.fromisoformat(data["expires_at"]):
-        raise RequestExpired(f"the order was to be placed before {data['expires_at']}")
     facts = await scope.resources.facts.tenant(scope.tenant_id)
     if facts is None:
         raise NotPermitted("the tenant is gone and cannot place orders", code="tenant_not_active")
+    orderer = Orderer(facts.tier, user_id=None, until=dt.datetime.fromisoformat(data["expires_at"]))
+    orderer.require_in_time(scope.now)
     request = OrderRequest.model_validate({name: data[name] for name in _ORDER_FIELDS})
-    return await placement.place(scope, venues, request, key=key, orderer=Orderer(facts.tier, user_id=None))
+    return await placement.place(scope, venues, request, key=key, orderer=orderer)
 
 
 def _key(data: Mapping[str, Any]) -> Key:

@@ -52,6 +52,8 @@ class Account:
         As bounded by what the tier allows now; None when the tenant has none stored.
     tenant_status : TenantStatus or None
         None when there is no such tenant.
+    trading_halted : bool
+        The tenant's kill switch.
     """
 
     positions: Sequence[Position]
@@ -62,9 +64,10 @@ class Account:
     peak_equity: Decimal | None
     limits: RiskLimits | None
     tenant_status: TenantStatus | None
+    trading_halted: bool
 
     def require_active(self) -> None:
-        """Refuse a new order unless its tenant is active at this moment.
+        """Refuse a new order unless its tenant is active at this moment and has not halted trading.
 
         Asked in the transaction that commits the order, by whatever places it: a request was admitted a
         moment ago, and an event perhaps long after its cause.
@@ -72,7 +75,7 @@ class Account:
         Raises
         ------
         NotPermitted
-            `tenant_suspended`, `tenant_cancelled` or `tenant_not_active`.
+            `tenant_suspended`, `tenant_cancelled`, `tenant_not_active` or `trading_halted`.
         """
         status = self.tenant_status
         if status is not TenantStatus.ACTIVE:
@@ -82,6 +85,8 @@ class Account:
                 code=f"tenant_{status}" if known else "tenant_not_active",
                 extra={"tenant_status": status},
             )
+        if self.trading_halted:
+            raise NotPermitted("trading is halted: no order is placed", code="trading_halted")
 
     @property
     def held(self) -> Mapping[str, Decimal]:
@@ -159,6 +164,7 @@ async def load_account(session: Session, *, now: dt.datetime) -> Account:
         peak_equity=row["peak_equity"],
         limits=_limits(row),
         tenant_status=None if row["tenant_status"] is None else TenantStatus(row["tenant_status"]),
+        trading_halted=row["trading_halted"],
     )
 
 

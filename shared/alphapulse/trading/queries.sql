@@ -25,7 +25,8 @@ SELECT
         o.starting_equity) AS day_start_equity,
     o.peak_equity,
     l.max_position_pct, l.max_leverage, l.daily_loss_pct, l.max_drawdown_pct, l.var_warning_pct,
-    l.price_max_age_seconds, l.max_open_positions, t.tier, t.status AS tenant_status, c.limit_overrides
+    l.price_max_age_seconds, l.max_open_positions, t.tier, t.status AS tenant_status, c.limit_overrides,
+    coalesce(c.trading_halted, false) AS trading_halted
 FROM (SELECT CAST(:tenant_id AS uuid) AS tenant_id) AS self
 LEFT JOIN tenants t ON t.id = self.tenant_id AND t.id = :tenant_id
 LEFT JOIN tenant_configs c ON c.tenant_id = self.tenant_id AND c.tenant_id = :tenant_id
