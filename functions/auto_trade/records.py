@@ -56,7 +56,18 @@ class Consensus:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What has to be asked of the exchange before deciding."""
+    """What has to be asked of the exchange before deciding.
+
+    Attributes
+    ----------
+    instrument : Instrument
+        Rules of the symbol.
+    asked : frozenset of str
+        Symbols whose prices were asked for.
+    tickers : mapping of symbol to Ticker
+        Those that have one.
+    """
 
     instrument: Instrument
+    asked: frozenset[str]
     tickers: Mapping[str, Ticker]

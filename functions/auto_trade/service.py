@@ -34,7 +34,8 @@ async def on_consensus(event: Event, scope: Scope, venues: Venues) -> Event | No
     Raises
     ------
     DependencyDown
-        There is no price of the symbol now; asked again, until the consensus is too old to trade on.
+        The exchange does not answer, it has no price of the symbol now, or there is a position since a
+        moment ago whose price was not asked for; asked again, until the consensus is too old to trade on.
     """
     symbol = event.data["symbol"]
     if event.data["signal"] == Direction.HOLD.value or not event.data["quorum"]:
@@ -60,7 +61,8 @@ async def _market(venue: Venue, symbol: str, account: Account) -> Market | None:
         return None
     except VenueUnavailable as error:
         raise DependencyDown(str(error), retry_after_seconds=5) from error
-    return Market(instrument, await venue.tickers(sorted(account.exposed_symbols | {symbol})))
+    asked = account.exposed_symbols | {symbol}
+    return Market(instrument, asked, await venue.tickers(sorted(asked)))
 
 
 async def _decide(event: Event, work: TenantWork, market: Market | None) -> Event | None:
@@ -124,6 +126,9 @@ async def _sized(
     account = await load_account(work.session, now=work.now)
     if account.tenant_status is not TenantStatus.ACTIVE:
         return NoOrder("tenant_not_active", f"the tenant is {account.tenant_status or 'gone'}")
+    unasked = account.held.keys() - market.asked
+    if unasked and consensus.direction is Direction.BUY:
+        raise DependencyDown(f"there is a position in {', '.join(sorted(unasked))} since a moment ago")
     return size(
         consensus.direction,
         consensus.score,

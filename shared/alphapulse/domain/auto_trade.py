@@ -54,6 +54,11 @@ class SymbolHolding:
     being_bought: Decimal = ZERO
     being_sold: Decimal = ZERO
 
+    @property
+    def left(self) -> Decimal:
+        """What is held and not being sold; never less than nothing, should a sell be counted twice."""
+        return max(self.quantity - self.being_sold, ZERO)
+
     def with_orders(self, *, being_bought: Decimal, being_sold: Decimal) -> "SymbolHolding":
         """Return the holding with further orders counted."""
         return SymbolHolding(
@@ -152,7 +157,7 @@ def size(
         return NoOrder("equity_unknown", "the account cannot be valued at this moment")
     with exact():
         target = max(equity, ZERO) * terms.position_pct / 100 * min(abs(score), Decimal(1))
-        present = (holding.quantity + holding.being_bought - holding.being_sold) * price
+        present = (holding.left + holding.being_bought) * price
         wanted = instrument.round_quantity(max(target - present, ZERO) / price)
     if not _is_worth_it(wanted, price=price, instrument=instrument):
         return NoOrder(
@@ -162,7 +167,7 @@ def size(
 
 
 def _closing(holding: SymbolHolding, *, price: Decimal, instrument: Instrument) -> OrderIntent | NoOrder:
-    left = instrument.round_quantity(max(holding.quantity - holding.being_sold, ZERO))
+    left = instrument.round_quantity(holding.left)
     if not _is_worth_it(left, price=price, instrument=instrument):
         return NoOrder("nothing_to_sell", "nothing is held that could be sold")
     return OrderIntent(Side.SELL, left)

@@ -10,6 +10,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from alphapulse.data.bootstrap import DatabaseUrls
+from alphapulse.data.session import Session
 from alphapulse.domain.orders import client_order_id
 from alphapulse.events import Event
 from alphapulse.tenancy.database import Database
@@ -105,6 +106,13 @@ class Trader:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    async def pull_the_kill_switch(self) -> None:
+        async with self.database.tenant(self.tenant) as session:
+            await session.execute(
+                "UPDATE tenant_configs SET trading_halted = true, halted_at = now() WHERE tenant_id = $1",
+                self.tenant.value,
+            )
 
     async def trades(self) -> list[Any]:
         async with self.database.tenant(self.tenant) as session:
@@ -353,14 +361,62 @@ async def test_a_loss_limit_halts_automatic_trading_until_it_is_switched_on_agai
 
 async def test_the_kill_switch_of_trading_holds_for_automatic_orders(trader: Trader) -> None:
     await trader.allow()
-    async with trader.database.tenant(trader.tenant) as session:
-        await session.execute(
-            "UPDATE tenant_configs SET trading_halted = true, halted_at = now() WHERE tenant_id = $1",
-            trader.tenant.value,
-        )
+    await trader.pull_the_kill_switch()
 
     assert await trader.decide(await trader.consensus()) is None
     assert (await trader.decisions())[0]["code"] == "halted"
+
+
+async def test_the_kill_switch_also_holds_for_an_order_that_was_asked_for_before(trader: Trader) -> None:
+    await trader.allow()
+    request = await trader.decide(await trader.consensus())
+    assert request is not None
+    await trader.pull_the_kill_switch()
+
+    refusal = await trader.place(request)
+
+    assert refusal is not None
+    assert refusal.data["code"] == "trading_halted"
+    assert await trader.trades() == []
+
+
+async def test_an_order_that_waits_past_its_time_is_refused(trader: Trader, clock: Clock) -> None:
+    await trader.allow()
+    request = await trader.decide(await trader.consensus(age=dt.timedelta(minutes=4, seconds=50)))
+    assert request is not None
+    async with trader.database.tenant(trader.tenant) as session:
+        await session.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('account ' || $1::uuid || ' paper', 0))",
+            trader.tenant.value,
+        )
+        placing = asyncio.create_task(trader.place(request))
+        await _one_waits(session, "advisory")
+        clock.advance(seconds=15)
+
+    refusal = await placing
+
+    assert refusal is not None
+    assert refusal.data["code"] == "request_expired"
+    assert await trader.trades() == []
+
+
+async def test_a_position_that_is_opened_meanwhile_delays_the_next_consensus_and_loses_none(
+    trader: Trader,
+) -> None:
+    await trader.allow()
+    event = await trader.consensus()
+    async with trader.database.tenant(trader.tenant) as session:
+        await session.execute("SELECT FROM auto_trade_settings FOR UPDATE")
+        deciding = asyncio.create_task(trader.functions.deliver("auto_trade", event))
+        await _one_waits(session, "transactionid")
+        bought = await trader.functions.caller("trade", trader.tenant).post(
+            "/trades", json={"symbol": "ETH-USDT", "side": "buy", "type": "market", "quantity": "1"}
+        )
+        assert bought.status_code == 201, bought.text
+
+    assert (await deciding).status_code == 503
+    assert await trader.decisions() == []
+    assert await trader.decide(event) is not None
 
 
 async def test_a_tenant_that_is_suspended_in_between_trades_nothing(
@@ -400,6 +456,18 @@ async def test_malformed_request_goes_to_the_dead_letter(trader: Trader) -> None
 
     assert answer.status_code == 422
     assert answer.json()["code"] == "malformed_event"
+
+
+async def _one_waits(session: Session, lock: str) -> None:
+    """Wait until somebody waits for a lock that this session holds."""
+    async with asyncio.timeout(5):
+        while not await session.fetchval(
+            """SELECT EXISTS (
+                SELECT FROM pg_locks WHERE NOT granted AND locktype = $1
+                    AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))""",
+            lock,
+        ):
+            await asyncio.sleep(0.01)
 
 
 async def _list_instrument(database: DatabaseUrls, symbol: str) -> None:

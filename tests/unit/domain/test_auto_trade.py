@@ -46,6 +46,13 @@ def test_buy_fills_the_position_up_to_its_share_and_rounds_down_to_the_lot() -> 
     assert sized(holding=part) == OrderIntent(Side.BUY, Decimal("0.046"))
 
 
+def test_sells_on_their_way_that_are_counted_twice_make_no_buy_larger() -> None:
+    # All is being sold, and counted twice for a moment: what is missing is the whole target, and no more.
+    twice = SymbolHolding(quantity=Decimal("0.1"), being_sold=Decimal("0.2"))
+
+    assert sized(holding=twice) == OrderIntent(Side.BUY, Decimal("0.166"))
+
+
 def test_sell_closes_what_is_not_being_sold_already() -> None:
     holding = SymbolHolding(quantity=Decimal("0.2505"), being_sold=Decimal("0.05"))
 
