@@ -124,11 +124,18 @@ _REMEMBERED: Final = {
 }
 
 
+_FACTS: Final = frozenset({"reason", "retry_after_seconds", "status"})
+
+
 def document_of(error: ProviderError) -> dict[str, Any] | None:
-    """Return an error as a JSON document; None for one that only this process has."""
-    if type(error).__name__ not in _REMEMBERED:
+    """Return an error as a JSON document; None for one that only this process has.
+
+    One of a narrower kind becomes what it is among the above.
+    """
+    kind = next((name for name, known in _REMEMBERED.items() if isinstance(error, known)), None)
+    if kind is None:
         return None
-    return {"kind": type(error).__name__, **vars(error)}
+    return {"kind": kind, **{fact: value for fact, value in vars(error).items() if fact in _FACTS}}
 
 
 def error_of(document: Mapping[str, Any]) -> ProviderError:

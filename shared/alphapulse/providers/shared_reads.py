@@ -180,7 +180,8 @@ class SharedReads:
         """
         kept = self._kept.get(key)
         outcome = "hit"
-        if kept is None or kept.until <= self._now():
+        # A time further ahead than freshness lasts is from before the clock was put back.
+        if kept is None or not 0 < kept.until - self._now() <= fresh_seconds:
             joined = self._flight.carries(key)
             request = _Request(key, load, codec, fresh_seconds)
             kept, outcome = await self._flight.run(key, lambda: self._obtain(request, self._cache))
@@ -253,7 +254,8 @@ class SharedReads:
         """Return what Redis has; an entry that cannot be read, or whose time is over, counts as missing."""
         document: Any = await cache.get(*request.key.parts)
         try:
-            until = float(document["until"])
+            # The maker's clock may be ahead of ours; that makes no value last longer.
+            until = min(float(document["until"]), self._now() + request.fresh_seconds)
             failed = "failure" in document
             # Years of figures take long enough for Redis to seem silent to whoever asks it meanwhile.
             value = None if failed else await asyncio.to_thread(request.codec.decode, document["value"])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from alphapulse.providers.errors import NotConfigured, ProviderError, SourceBusy, SourceDown
+from alphapulse.providers.candles.exchange_client import RequestRefused
+from alphapulse.providers.errors import NotConfigured, ProviderError, SourceBusy, SourceDown, SourceRefuses
 from alphapulse.providers.shared_reads import ReadKey, SharedReads
 from alphapulse.tenancy.cache import CacheConnection
 from alphapulse_local.embedded.redis import EmbeddedRedis
@@ -112,6 +113,36 @@ async def test_an_old_value_is_not_passed_off_when_the_source_is_down(
 
     with pytest.raises(SourceDown):
         await read(reads, load)
+
+
+async def test_a_clock_that_was_ahead_keeps_no_value_for_longer(
+    reads: SharedReads, other: SharedReads, clock: Clock, connection: CacheConnection
+) -> None:
+    load = Loads(1.0, 2.0, 3.0)
+    clock.forward(86_400)
+    assert await read(reads, load) == 1.0
+    clock.forward(-86_400)
+
+    # What Redis still has is fresh from now on for as long as always, here and elsewhere.
+    assert await read(other, load) == 1.0
+    assert await read(reads, load) == 1.0
+    await connection.providers().drop(*KEY.parts)
+    clock.forward(FRESH + 1)
+    assert await read(other, load) == 2.0
+    await connection.providers().drop(*KEY.parts)
+    assert await read(reads, load) == 3.0
+
+
+async def test_a_refusal_that_an_exchange_explains_is_remembered_for_all(
+    reads: SharedReads, other: SharedReads
+) -> None:
+    load = Loads(RequestRefused("example does not know a symbol", status=400, unknown_symbol=True), 1.0)
+
+    for each in (reads, other, reads):
+        with pytest.raises(SourceRefuses, match="does not know a symbol"):
+            await read(each, load)
+
+    assert load.count == 1
 
 
 async def test_assets_and_sources_are_kept_apart(reads: SharedReads) -> None:
