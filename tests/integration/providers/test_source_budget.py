@@ -128,3 +128,14 @@ async def test_a_pause_learnt_while_redis_was_up_holds_when_it_is_gone(
 
     with pytest.raises(SourceBusy):
         await own.take()
+
+
+@pytest.mark.parametrize("field", ["t", "p"])
+async def test_a_clock_that_was_put_back_does_not_close_a_source(
+    connection: CacheConnection, field: str
+) -> None:
+    tomorrow = int((time.time() + 86_400) * 1000)
+    await connection.run("HSET", "meta:source:{example}:pace", field, tomorrow)
+
+    assert 1 <= await granted(budget(connection, patience_seconds=11), tries=1)
+    assert await granted(budget(connection), tries=10) <= 2

@@ -12,6 +12,11 @@ local interval, ahead, patience, pause = tonumber(ARGV[1]), tonumber(ARGV[2]), t
 local stored = redis.call('HMGET', KEYS[1], 't', 'p')
 local used, paused = math.max(tonumber(stored[1] or 0), now), tonumber(stored[2] or 0)
 
+-- Nobody waits for a minute or pauses for more than an hour: what is further ahead was written before the clock
+-- was put back, or by a server whose clock was ahead of this one's.
+if used > now + ahead + interval + 60000 then used = now + ahead end
+if paused > now + 3660000 then paused = 0 end
+
 if pause > 0 then
   paused = math.max(paused, now + pause)
   redis.call('HSET', KEYS[1], 'p', string.format('%.0f', paused))
