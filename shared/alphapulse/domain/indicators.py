@@ -32,6 +32,10 @@ BOLLINGER_PERIOD: Final = 20
 BOLLINGER_DEVIATIONS: Final = 2.0
 ATR_PERIOD: Final = 14
 
+# Finding the weight of every close takes time that grows with the square of their number.
+_WEIGHED_BARS: Final = 1000
+_CLOSES_AT_ONCE: Final = 100
+
 
 class IndicatorError(ValueError):
     """Root of what makes an indicator impossible."""
@@ -142,11 +146,13 @@ def macd(
     if not fast < slow:
         raise IndicatorError(f"fast must be less than slow, was {fast} and {slow}")
     series = checked(closes, needed=slow + signal - 1, period=min(fast, signal))
-    if newest:
+    if newest and len(series) <= _WEIGHED_BARS:
         lines = _macd_weights(len(series), fast, slow, signal) @ series
         return Macd(macd=lines[:1], signal=lines[1:2], histogram=lines[2:])
     line, average = _macd_lines(series[None], fast, slow, signal)
-    return Macd(macd=line[0], signal=average[0], histogram=line[0] - average[0])
+    first = len(average[0]) - 1 if newest else 0
+    line, average = line[0, first:], average[0, first:]
+    return Macd(macd=line, signal=average, histogram=line - average)
 
 
 def bollinger(
@@ -268,6 +274,11 @@ def _macd_lines(series: FloatArray, fast: int, slow: int, signal: int) -> tuple[
 
 @lru_cache(maxsize=16)
 def _macd_weights(bars: int, fast: int, slow: int, signal: int) -> FloatArray:
-    # The lines are sums of closes, weighted: what each close adds is what the lines of it alone are.
-    line, average = (lines[:, -1] for lines in _macd_lines(np.eye(bars), fast, slow, signal))
-    return np.array((line, average, line - average))
+    # The lines are sums of closes, weighted: what each close adds is what the lines of it alone are. Some
+    # closes at a time, because each takes a whole series.
+    found = np.empty((3, bars))
+    for start in range(0, bars, _CLOSES_AT_ONCE):
+        some = np.eye(min(_CLOSES_AT_ONCE, bars - start), bars, start)
+        line, average = (lines[:, -1] for lines in _macd_lines(some, fast, slow, signal))
+        found[:, start : start + len(some)] = line, average, line - average
+    return found

@@ -171,8 +171,10 @@ def test_indicators_of_bars_bar_by_bar_give_the_same_numbers(columns: Columns) -
     assert_same_numbers([*volumes], obv(columns.close, columns.volume))
 
 
-def test_newest_value_alone_is_the_last_of_all(columns: Columns) -> None:
-    bars, close = columns[:3], columns.close
+@pytest.mark.parametrize("count", [50, 500, 10**6])
+def test_newest_value_alone_is_the_last_of_all(columns: Columns, count: int) -> None:
+    bars = columns.high[-count:], columns.low[-count:], columns.close[-count:]
+    close = bars[2]
     whole, lines, directions = macd(close), macd(close, newest=True), adx(*bars, newest=True)
     pairs = [
         (rsi(close, newest=True), rsi(close)),
@@ -188,5 +190,6 @@ def test_newest_value_alone_is_the_last_of_all(columns: Columns) -> None:
 
     for newest, every in pairs:
         assert newest.shape == (1,)
-        scale = float(np.abs(every).max())
-        np.testing.assert_allclose(newest[0], every[-1], rtol=0.0, atol=1e-11 * scale)
+        # What is near zero is a difference of figures as large as prices.
+        atol = 1e-13 * max(float(np.abs(every).max()), float(close.max()))
+        np.testing.assert_allclose(newest[0], every[-1], rtol=0.0, atol=atol)
