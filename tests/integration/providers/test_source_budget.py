@@ -137,5 +137,5 @@ async def test_a_clock_that_was_put_back_does_not_close_a_source(
     tomorrow = int((time.time() + 86_400) * 1000)
     await connection.run("HSET", "meta:source:{example}:pace", field, tomorrow)
 
-    assert 1 <= await granted(budget(connection, patience_seconds=11), tries=1)
+    assert await granted(budget(connection, patience_seconds=11), tries=1) >= 1
     assert await granted(budget(connection), tries=10) <= 2
