@@ -102,9 +102,7 @@ def _refusal(
 
 
 def _missing(evidence: Evidence, governance: Governance) -> Mapping[str, str]:
-    prefix = f"{Dataset.GOVERNANCE.value}."
-    named = {key.removeprefix(prefix): why for key, why in evidence.missing.items() if key.startswith(prefix)}
-    return {**named, **governance.missing}
+    return {**evidence.silent_sources(Dataset.GOVERNANCE), **governance.missing}
 
 
 def _platform_reasons(missing: Mapping[str, str]) -> list[str]:

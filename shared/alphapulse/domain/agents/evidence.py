@@ -265,6 +265,18 @@ class Evidence:
         """Return the reason for abstaining that a missing dataset gives."""
         return self.missing.get(dataset.value, f"there is no {dataset.value.replace('_', '-')} data")
 
+    def silent_sources(self, dataset: Dataset) -> Mapping[str, str]:
+        """Return the sources of a dataset that gave nothing while others did, each with its reason."""
+        prefix = f"{dataset.value}."
+        return {key.removeprefix(prefix): why for key, why in self.missing.items() if key.startswith(prefix)}
+
+    def why_figure_missing(self, dataset: Dataset, name: str) -> str:
+        """Return why a figure is not there: a source that gave nothing might have had it."""
+        if not (self.on_chain if dataset is Dataset.ON_CHAIN else self.supply):
+            return self.why_missing(dataset)
+        silent = sorted(self.silent_sources(dataset).items())
+        return "; ".join((f"no source gives {name}", *(f"nothing from {one}: {why}" for one, why in silent)))
+
 
 def is_stale(as_of: datetime, source: str, *, now: datetime, max_age: timedelta) -> bool:
     """Tell whether a figure is too old; a replay's never is."""

@@ -90,8 +90,7 @@ class HistoryReader:
         """
         series = self._evidence.on_chain.get(name)
         if series is None:
-            none_at_all = not self._evidence.on_chain
-            return self._evidence.why_missing(Dataset.ON_CHAIN) if none_at_all else f"no source gives {name}"
+            return self._evidence.why_figure_missing(Dataset.ON_CHAIN, name)
         history = self._calendar(series)
         if history is None:
             return f"{name} has no usable figure"

@@ -193,7 +193,7 @@ def _holders(evidence: Evidence, parameters: ValueParameters, group: str) -> Com
 def _figure(evidence: Evidence, name: str, parameters: ValueParameters) -> tuple[float, SignalInput] | str:
     figure = evidence.supply.get(name)
     if figure is None:
-        return f"no source gives {name}" if evidence.supply else evidence.why_missing(Dataset.SUPPLY)
+        return evidence.why_figure_missing(Dataset.SUPPLY, name)
     value = figure.value
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return f"{name} is no number"

@@ -123,6 +123,16 @@ def test_missing_series_and_missing_source_are_told_apart() -> None:
     assert other.read("supply") == "no source gives supply"
 
 
+def test_a_source_that_gave_nothing_is_named_beside_a_figure_that_it_might_have_had() -> None:
+    missing = {"on_chain.blockchain_com": "blockchain_com answered 503", "supply.coingecko": "is down"}
+    evidence = replace(with_chain(series("fees_usd", [1.0])), missing=missing)
+    reader = HistoryReader(evidence, days=10, least_days=1, max_age_days=3)
+
+    assert reader.read("transfer_volume_usd") == (
+        "no source gives transfer_volume_usd; nothing from blockchain_com: blockchain_com answered 503"
+    )
+
+
 def test_two_histories_are_aligned_to_the_days_both_cover() -> None:
     longer = history(series("fees_usd", [1.0, 2.0, 3.0, 4.0, 5.0]))
     older = history(series("supply", [7.0, 8.0], last=YESTERDAY - timedelta(days=1)))

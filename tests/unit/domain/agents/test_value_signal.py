@@ -198,6 +198,18 @@ def test_supply_that_is_stale_or_of_the_future_is_left_out(age: timedelta, reaso
     assert "75% of the weight has data" in signal.reasons
 
 
+def test_a_source_of_holders_that_gave_nothing_is_named() -> None:
+    shares = figures(top_10_holder_share=None, top_100_holder_share=None)
+    missing = {"supply.ethplorer": "ethplorer answered 500"}
+
+    signal = spoken("value", replace(full_evidence(), supply=shares, missing=missing))
+
+    assert (
+        "not counted: top 10 (no source gives top_10_holder_share; "
+        "nothing from ethplorer: ethplorer answered 500)"
+    ) in signal.reasons
+
+
 def test_supply_alone_is_too_little() -> None:
     evidence = replace(full_evidence(), on_chain={}, missing={"on_chain": "the source is down"})
 
