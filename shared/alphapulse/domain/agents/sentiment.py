@@ -61,8 +61,8 @@ def speak(evidence: Evidence, parameters: SentimentParameters) -> Signal | Abste
     -------
     Signal or Abstention
         An abstention when there are no posts, the sample is too old, most of it is spam, or what is left
-        comes from too few authors or has too small an effective size. What was left out, and networks that
-        did not answer, are named in the reasons of a signal.
+        comes from too few authors, says next to nothing, or has too small an effective size. What was left
+        out, and networks that did not answer, are named in the reasons of a signal.
     """
     voice = AgentVoice(AGENT, evidence.symbol, AGENT_VERSION, evidence.now)
     sample = evidence.posts
@@ -131,6 +131,12 @@ def _refusal(sifted: Sifted, mood: _Mood | None, parameters: SentimentParameters
         )
     if sifted.authors < parameters.min_authors:
         return f"needs posts of {parameters.min_authors} authors, found {sifted.authors}"
+    # A language that scoring cannot read has polarity 0 throughout, which is below the usual.
+    if sifted.opinion_share < parameters.min_opinion_share:
+        return (
+            f"{sifted.opinion_share:.0%} of {len(sifted.kept)} posts have a polarity other than 0, "
+            f"{parameters.min_opinion_share:.0%} is needed"
+        )
     if mood is None or mood.effective_posts < parameters.min_effective_posts:
         found = mood.effective_posts if mood else 0.0
         return f"needs {parameters.min_effective_posts:g} effective posts, found {found:.1f}"
@@ -144,9 +150,7 @@ def _confidence(mood: _Mood, missing: int, parameters: SentimentParameters) -> f
 
 
 def _missing(evidence: Evidence, sample: PostSample) -> Mapping[str, str]:
-    prefix = f"{Dataset.POSTS.value}."
-    named = {key.removeprefix(prefix): why for key, why in evidence.missing.items() if key.startswith(prefix)}
-    return {**named, **sample.missing}
+    return {**evidence.silent_sources(Dataset.POSTS), **sample.missing}
 
 
 def _reasons(

@@ -65,6 +65,11 @@ class Sifted:
         return len({(post.network, post.author) for post in self.kept})
 
     @property
+    def opinion_share(self) -> float:
+        """Share of posts that count in which scoring found anything for or against."""
+        return sum(post.polarity != 0.0 for post in self.kept) / len(self.kept) if self.kept else 0.0
+
+    @property
     def _spam(self) -> int:
         return sum(count for fault, count in self.faults.items() if fault in SPAM)
 

@@ -28,6 +28,7 @@ class SentimentParameters(Parameters):
     max_copies: int = parameter(1, 1, 100, "earliest posts of the same text that count, whoever wrote them")
     max_spam_share: float = parameter(0.7, 0.05, 1, "share of spam and copies above which it abstains")
     min_authors: int = parameter(8, 1, 1000, "least different authors")
+    min_opinion_share: float = parameter(0.2, 0.05, 1, "least share of posts with a polarity other than 0")
     min_effective_posts: float = parameter(6.0, 1, 1000, "least effective sample size, in posts")
     usual_polarity: float = parameter(0.05, -0.5, 0.5, "mean polarity that is usual and scores 0")
     full_polarity: float = parameter(0.2, 0.02, 1, "distance from the usual polarity that scores 1")
