@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from alphapulse.backtesting.report import curve
 from alphapulse.domain.backtest.figures import Figures
 from alphapulse.domain.backtest.run import Result
+from alphapulse.domain.instruments import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,8 @@ DRAWN_POINTS: Final = 4_000
 
 _SIZE_INCHES: Final = (11.0, 7.0)
 _DOTS_PER_INCH: Final = 120
-_AGENT, _HOLD, _INK, _GRID = "#1f6f8b", "#b0803a", "#22303a", "#d9dee2"
+_AGENT, _HOLD, _INK, _GRID, _GAP = "#1f6f8b", "#b0803a", "#22303a", "#d9dee2", "#c9433a"
+_SECONDS_PER_DAY: Final = 86_400
 # From this ratio of highest to lowest on, equal changes should look equal.
 _LOGARITHMIC_FROM: Final = 6.0
 
@@ -52,7 +54,7 @@ def picture(document: dict[str, Any], result: Result) -> bytes:
     times = [_day(dt.datetime.fromisoformat(at)) for at in lines["at"]]
     _draw_equity(above, times, lines, result)
     _draw_drawdown(below, times, lines)
-    _mark(above, below, result)
+    _mark(above, below, result, Interval.parse(document["interval"]))
     _words(figure, document, result)
     figure.subplots_adjust(left=0.09, right=0.97, top=0.835, bottom=0.09)
     figure.align_ylabels([above, below])
@@ -112,12 +114,17 @@ def _draw_drawdown(axes: "Axes", times: list[float], lines: dict[str, list[Any]]
     _plain(axes)
 
 
-def _mark(above: "Axes", below: "Axes", result: Result) -> None:
-    for gap in result.gaps:
-        for axes in (above, below):
-            axes.axvspan(
-                _day(gap.first_missing), _day(gap.last_missing), color="#c9433a", alpha=0.12, linewidth=0
-            )
+def _mark(above: "Axes", below: "Axes", result: Result, interval: Interval) -> None:
+    bar = interval.seconds / _SECONDS_PER_DAY
+    gaps = [
+        (_day(gap.first_missing), _day(gap.last_missing) - _day(gap.first_missing) + bar)
+        for gap in result.gaps
+    ]
+    for axes in (above, below):
+        # All in one, because there may be thousands; across the whole height whatever the scale.
+        axes.broken_barh(
+            gaps, (0.0, 1.0), transform=axes.get_xaxis_transform(), color=_GAP, alpha=0.12, linewidth=0
+        )
     points, start = result.simulation.points, 0
     for fold in result.folds[:-1]:
         start += fold.bars
@@ -168,7 +175,7 @@ def _plain(axes: "Axes") -> None:
 
 def _day(moment: dt.datetime) -> float:
     # What matplotlib counts dates in.
-    return moment.timestamp() / 86_400
+    return moment.timestamp() / _SECONDS_PER_DAY
 
 
 def _share(value: float) -> str:

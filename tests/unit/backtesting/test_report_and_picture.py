@@ -22,9 +22,11 @@ from tests.unit.domain.backtest.markets import FOLLOW, evidence_of, random_bars
 ASKED = {"symbol": "BTC-USD", "interval": "1d", "agent": "technical"}
 
 
-def reported(bars: int = 90, **more: Any) -> tuple[dict[str, Any], Result]:
+def reported(
+    bars: int = 90, *, missing: frozenset[int] = frozenset({20, 21, 40}), **more: Any
+) -> tuple[dict[str, Any], Result]:
     request = BacktestRequest.of(ASKED | more)
-    candles = random_bars(bars, seed=4, missing=frozenset({20, 21, 40}))
+    candles = random_bars(bars, seed=4, missing=missing)
     evidence = evidence_of(candles, missing={"posts": "no key is set"})
     backtest = Backtest(FOLLOW, {}, request.terms, request.plan)
     result = run(backtest, candles, evidence)
@@ -81,6 +83,20 @@ def test_the_picture_is_a_png_with_something_drawn_in_it(more: dict[str, Any]) -
     # The lines of the agent and of buy-and-hold.
     for colour in ((0x1F, 0x6F, 0x8B), (0xB0, 0x80, 0x3A)):
         assert np.all(pixels == colour, axis=-1).sum() > 500
+
+
+def test_each_missing_bar_is_a_stripe_as_wide_as_a_bar() -> None:
+    one, four = (stripes(picture(*reported(missing=frozenset(days)))) for days in ([40], [40, 50, 51, 60]))
+
+    # 1,160 points for 90 bars, behind two lines.
+    assert 9 <= one <= 14
+    assert four == pytest.approx(4 * one, abs=5)
+
+
+def stripes(png: bytes) -> int:
+    """Return how many points across a line just below the upper edge of the picture's upper part are red."""
+    row = np.rint(matplotlib.image.imread(io.BytesIO(png))[145, :, :3] * 255)
+    return int(np.all(np.abs(row - (249, 232, 231)) <= 2, axis=-1).sum())
 
 
 def test_a_watch_stops_when_told_and_when_the_time_is_over() -> None:
