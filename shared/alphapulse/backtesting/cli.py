@@ -158,7 +158,8 @@ _ROWS: Final = (
 
 def _fold(fold: dict[str, Any]) -> str:
     chosen = ", ".join(f"{name} {value}" for name, value in fold["settings"].items()) or "as given"
-    return f"{fold['bars']} bars, {chosen}, return {_cell(fold['figures']['total_return'])}"
+    figures = fold["figures"]
+    return f"{fold['bars']} bars, {chosen}, return {_cell(figures and figures['total_return'])}"
 
 
 def _cell(value: Any) -> str:

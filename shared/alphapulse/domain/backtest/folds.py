@@ -52,15 +52,15 @@ class FoldReport:
         The values of the grid that were chosen.
     learnt_sharpe : float or None
         On the bars before.
-    figures : Figures
-        Of the judged bars.
+    figures : Figures or None
+        Of the judged bars; None when the account was worth nothing any more before them.
     bars : int
         Judged.
     """
 
     settings: dict[str, Any]
     learnt_sharpe: float | None
-    figures: Figures
+    figures: Figures | None
     bars: int
 
 
@@ -138,7 +138,7 @@ def reports(
             FoldReport(
                 settings=candidates[fold.candidate],
                 learnt_sharpe=fold.learnt_sharpe,
-                figures=figures_of(curve, interval),
+                figures=figures_of(curve, interval) if curve[0].equity > 0 else None,
                 bars=fold.end - fold.start,
             )
         )

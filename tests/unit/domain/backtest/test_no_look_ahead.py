@@ -29,6 +29,7 @@ from tests.unit.domain.backtest.markets import (
     evidence_of,
     follow,
     random_bars,
+    say,
 )
 
 PLAIN = WalkForward()
@@ -192,9 +193,24 @@ def test_folds_without_a_grid_judge_the_given_parameters() -> None:
     result = outcome(random_bars(100, seed=9), plan=WalkForward(folds=4))
 
     assert [fold.settings for fold in result.folds] == [{}] * 4
-    final = [fold.figures.final_equity for fold in result.folds]
+    figures = [fold.figures for fold in result.folds if fold.figures is not None]
+    final = [own.final_equity for own in figures]
     assert final[-1] == result.figures.final_equity
-    assert [fold.figures.starting_equity for fold in result.folds[1:]] == final[:-1]
+    assert [own.starting_equity for own in figures[1:]] == final[:-1]
+
+
+def test_a_fold_that_begins_with_nothing_left_has_no_figures() -> None:
+    # Short from the first close on; the price triples on day 30 and stays there.
+    candles = bars_of([("100", "100")] * 30 + [("100", "300")] + [("350", "350")] * 29)
+    sells = agent_of(lambda evidence, _own: say(evidence, -1.0))
+
+    result = run(Backtest(sells, {}, Terms(short=True), WalkForward(folds=2)), candles, evidence_of(candles))
+
+    assert result.simulation.ruined_at == candles[31].open_time
+    ruined, after = result.folds
+    assert ruined.figures is not None
+    assert ruined.figures.total_return < -1
+    assert after.figures is None
 
 
 @pytest.mark.parametrize(
