@@ -1,5 +1,6 @@
 """Routes of backtests: asking for one, watching it, its result and picture, and giving it up."""
 
+import datetime as dt
 import uuid
 from typing import Annotated, Any, Final, Literal
 
@@ -8,7 +9,15 @@ from fastapi.responses import JSONResponse
 from uuid_utils.compat import uuid7
 
 from alphapulse.backtesting.candles import stored_bars
-from alphapulse.backtesting.limits import DEADLINE, KEPT, LIMITS, TooLarge, require_bars, require_within
+from alphapulse.backtesting.limits import (
+    DEADLINE,
+    KEPT,
+    LAST_ENDING,
+    LIMITS,
+    TooLarge,
+    require_bars,
+    require_within,
+)
 from alphapulse.backtesting.request import BacktestRequest, InvalidRequest
 from alphapulse.data import queries
 from alphapulse.market.instruments import unknown_symbols
@@ -91,7 +100,9 @@ async def start_backtest(body: BacktestAsked, work: Work) -> BacktestAccepted:
     tenant_id = work.tenant_id.value
     await sql.lock(work.session, tenant_id=tenant_id)
     most = LIMITS[work.principal.tier].unfinished
-    unfinished = await sql.unfinished(work.session, tenant_id=tenant_id, now=work.now)
+    unfinished = await sql.unfinished(
+        work.session, tenant_id=tenant_id, now=work.now, last_ending=LAST_ENDING
+    )
     if unfinished >= most:
         raise TooManyBacktests(
             f"{unfinished} backtests are waiting or running, the tier includes {most} at once",
@@ -215,8 +226,13 @@ async def _picture(work: TenantWork, backtest_id: uuid.UUID) -> Response:
     return Response(row["picture"], media_type="image/png")
 
 
+def _is_late(row: Any, *, now: dt.datetime) -> bool:
+    ends = {"waiting": row["deadline_at"], "running": row["deadline_at"] + LAST_ENDING}
+    return row["status"] in ends and ends[row["status"]] <= now
+
+
 def _item(row: Any, work: TenantWork) -> dict[str, Any]:
-    late = row["status"] in {"waiting", "running"} and row["deadline_at"] <= work.now
+    late = _is_late(row, now=work.now)
     return {
         "run_id": row["id"],
         "agent": row["agent"],

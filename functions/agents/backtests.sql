@@ -3,10 +3,13 @@
 SELECT CAST(pg_advisory_xact_lock(hashtextextended('backtest_runs ' || CAST(:tenant_id AS uuid), 0)) AS text);
 
 -- name: unfinished$
--- One past its deadline has failed, whether or not somebody has written it down.
+-- One that is late has failed, whether or not somebody has written it down.
 SELECT count(*)
 FROM backtest_runs
-WHERE tenant_id = :tenant_id AND status IN ('waiting', 'running') AND deadline_at > :now;
+WHERE tenant_id = :tenant_id AND (
+        (status = 'waiting' AND deadline_at > :now)
+        OR (status = 'running' AND deadline_at + CAST(:last_ending AS interval) > :now)
+    );
 
 -- name: trim!
 -- The oldest ended ones beyond those that are kept.

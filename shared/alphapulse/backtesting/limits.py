@@ -14,6 +14,8 @@ MOST_BARS: Final = 50_000
 TIME_LIMIT: Final = dt.timedelta(minutes=8)
 #: After which one that nobody has taken up has failed.
 DEADLINE: Final = dt.timedelta(hours=1)
+#: After its deadline one that was taken up just before it may still end by itself.
+LAST_ENDING: Final = TIME_LIMIT + dt.timedelta(minutes=1)
 #: Ended ones that are kept of a tenant; older ones are removed when a new one is asked for.
 KEPT: Final = 200
 

@@ -188,6 +188,22 @@ async def test_one_past_its_deadline_reads_as_failed(api: httpx.AsyncClient, clo
     assert (view["status"], view["reason"]) == ("failed", "nobody could take it up in time")
 
 
+async def test_one_that_was_taken_up_just_before_its_deadline_is_not_failed_while_it_runs(
+    api: httpx.AsyncClient, tenant: TenantId, app_database: Database, clock: Clock
+) -> None:
+    run_id = await started(api)
+    async with app_database.tenant(tenant) as session:
+        await session.execute("UPDATE backtest_runs SET status = 'running', attempt = 1")
+    clock.advance(hours=1, minutes=8)
+
+    assert (await api.get(f"{PATH}/{run_id}")).json()["status"] == "running"
+    await started(api)
+    assert problem(await api.post(PATH, json=ASKED)) == (429, "too_many_backtests")
+    clock.advance(minutes=1)
+    assert (await api.get(f"{PATH}/{run_id}")).json()["status"] == "failed"
+    await started(api)
+
+
 async def test_cancelling_twice_is_the_same_as_once(api: httpx.AsyncClient) -> None:
     run_id = await started(api)
 
