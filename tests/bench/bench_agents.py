@@ -5,8 +5,8 @@ per second of processor time, the best of several rounds. End to end: from the f
 the last run has ended, with all its signals and consensus stored, through functions, broker and PostgreSQL,
 each a process of its own, on one machine; once with all six agents, and once with the technical one beside a
 Celery task that reads the same bars from the same cache, computes the same signal, and inserts one row. What
-the peer has not to do is keep tenants apart, store evidence, answer twice alike, and reach a consensus. Rounds
-of both are interleaved.
+the peer has not to do is keep tenants apart, store evidence, answer twice alike, and reach a consensus.
+Rounds of both are interleaved.
 Cold start: from spawning a function's process to its first 200, and which modules it must not have loaded.
 Run: `make bench-agents`.
 """
