@@ -5,6 +5,7 @@ Raw connections of the functions' role stand for code that has gone around the t
 
 import contextlib
 import datetime as dt
+import hashlib
 import io
 import re
 import uuid
@@ -34,6 +35,9 @@ SETTINGS = {
     "empty": "SET LOCAL app.current_tenant_id = ''",
     "malformed": "SET LOCAL app.current_tenant_id = 'x'' OR true --'",
 }
+# With the rights of the owner on purpose: functions may add to evidence all tenants share, and may neither
+# change nor remove what is there. They touch no table of a tenant.
+OF_SHARED_EVIDENCE = {"keep_evidence(bytea[])", "evidence_in_use(bytea[])"}
 REFUSED = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidTextRepresentationError)
 
 
@@ -221,10 +225,71 @@ async def test_functions_of_the_schema_give_nothing_of_another_tenant(
     finally:
         await connection.close()
 
-    # One that runs with its owner's rights would be a way around every policy that names roles.
-    assert [row["name"] for row in callable_ones if row["as_owner"]] == []
-    assert {row["name"] for row in callable_ones} == {"audit_hash(audit_log)"}
+    # One that runs with its owner's rights may be a way around every policy that names roles.
+    assert {row["name"] for row in callable_ones if row["as_owner"]} == OF_SHARED_EVIDENCE
+    assert {row["name"] for row in callable_ones} == {"audit_hash(audit_log)", *OF_SHARED_EVIDENCE}
     assert hashes == []
+
+
+async def test_functions_with_the_owners_rights_reach_shared_evidence_and_no_tenants_table(
+    database: DatabaseUrls,
+) -> None:
+    connection = await asyncpg.connect(database.owner)
+    try:
+        found = await connection.fetch(
+            "SELECT oid::regprocedure::text AS name, prosrc AS body, proconfig AS settings,"
+            " proacl::text[] AS grants"
+            " FROM pg_proc WHERE pronamespace = 'alphapulse'::regnamespace AND prosecdef"
+            " AND has_function_privilege('alphapulse_app', oid, 'EXECUTE')"
+        )
+    finally:
+        await connection.close()
+
+    assert {row["name"] for row in found} == OF_SHARED_EVIDENCE
+    for row in found:
+        words = set(re.findall(r"\w+", row["body"]))
+        assert "evidence_snapshots" in words
+        assert not words & {*TABLES, *PARTITIONS, *SHARED_TABLES} - {"evidence_snapshots"}
+        # No statement is put together out of what comes in, and no name is looked up elsewhere.
+        assert not words & {"EXECUTE", "execute", "format", "query_to_xml"}
+        assert row["settings"] == ["search_path=alphapulse, pg_temp"]
+        assert {grant.partition("=")[0] for grant in row["grants"]} == {"alphapulse_owner", "alphapulse_app"}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+async def test_shared_evidence_tells_one_tenant_nothing_of_another(
+    database: DatabaseUrls, tenant: TenantId, setting: str
+) -> None:
+    """What a tenant's agents read is found by who has read the very same, and names nobody."""
+    document = uuid.uuid4().bytes
+    digest = hashlib.sha256(document).digest()
+    own, other = (f"SET LOCAL app.current_tenant_id = '{one}'" for one in (tenant, uuid.uuid4()))
+    connection = await asyncpg.connect(database.app)
+    try:
+        async with connection.transaction():
+            await connection.execute(own)
+            kept = await connection.fetch("SELECT * FROM keep_evidence($1)", [document])
+        async with connection.transaction():
+            await connection.execute(SETTINGS[setting].format(uuid.uuid4()))
+            guessed = await connection.fetch("SELECT * FROM evidence_in_use($1)", [uuid.uuid4().bytes * 2])
+            known = await connection.fetch("SELECT * FROM evidence_in_use($1)", [digest])
+        async with connection.transaction():
+            await connection.execute(other)
+            # Kept again it is the same row: nobody puts another content in its place.
+            await connection.fetch("SELECT keep_evidence($1)", [document])
+            rows = await connection.fetch("SELECT * FROM evidence_snapshots WHERE digest = $1", digest)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("UPDATE evidence_snapshots SET document = $1", b"x")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("INSERT INTO evidence_snapshots (digest, document) VALUES ('', '')")
+    finally:
+        await connection.close()
+
+    assert [tuple(row) for row in kept] == [(None,)]
+    assert guessed == []
+    assert [row["evidence_in_use"] for row in known] == [digest]
+    assert [row["document"] for row in rows] == [document]
+    assert set(rows[0].keys()) == {"digest", "document", "used_on", "created_at"}
 
 
 async def test_the_live_schema_has_no_table_these_tests_leave_out(database: DatabaseUrls) -> None:
