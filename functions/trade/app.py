@@ -23,7 +23,8 @@ from alphapulse.tenancy.states import TenantStatus
 from alphapulse.trading.settlement import load_trade
 from alphapulse.trading.venues import Venues
 from functions.trade import cancellation, listing, placement, requests
-from functions.trade.placement import Key, Orderer
+from functions.trade.orderer import Orderer
+from functions.trade.placement import Key
 from functions.trade.schemas import Cancellations, OrderRequest, TradePage, TradeView
 
 # The exchange is called between transactions, so these handlers open their own.

@@ -6,7 +6,6 @@ that a retry of the request, or order synchronisation, settles by asking the exc
 """
 
 import asyncio
-import datetime as dt
 import time
 import uuid
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from alphapulse.runtime.errors import FunctionError
 from alphapulse.runtime.http import replay_of
 from alphapulse.runtime.problems import problem_response
 from alphapulse.runtime.work import Scope, TenantWork
-from alphapulse.tenancy.principal import Tier
 from alphapulse.trading import dispatch
 from alphapulse.trading.account import load_account
 from alphapulse.trading.credentials.records import require_usable, require_usable_now
@@ -33,7 +31,8 @@ from alphapulse.trading.venues import Venues
 from alphapulse.venues.protocol import Venue
 from functions.trade import admission
 from functions.trade.admission import Draft
-from functions.trade.refusals import RequestExpired, RequestInProgress
+from functions.trade.orderer import Orderer
+from functions.trade.refusals import RequestInProgress
 from functions.trade.schemas import OrderRequest
 
 #: Longer than an abandoned claim is leased for, so that a retry after a crash gets its answer.
@@ -44,35 +43,6 @@ _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
 _MOST_QUOTE_ROUNDS = 4
 
 sql = queries.load(__file__)
-
-
-@dataclass(frozen=True, slots=True)
-class Orderer:
-    """Whose tier bounds an order, and which user asked for it; none when the tenant's settings did.
-
-    What settings ask for may be committed before `until` only.
-    """
-
-    tier: Tier
-    user_id: uuid.UUID | None
-    until: dt.datetime | None = None
-
-    @classmethod
-    def of(cls, scope: Scope) -> "Orderer":
-        """Return the user that made the request."""
-        if scope.principal is None:
-            raise RuntimeError("a tenant route has a principal")
-        return cls(scope.principal.tier, scope.principal.user_id)
-
-    def require_in_time(self, now: dt.datetime) -> None:
-        """Refuse an order whose time is over.
-
-        Raises
-        ------
-        RequestExpired
-        """
-        if self.until is not None and now >= self.until:
-            raise RequestExpired(f"the order was to be placed before {self.until.isoformat()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +125,17 @@ async def keep_refusal(scope: Scope, key: Key, refusal: FunctionError) -> Respon
         replay = replay_of(claim)
         if replay is not None:
             return replay
-        client_id = client_order_id(scope.tenant_id.value, key.text)
-        if await _trade_of(work, client_id) is not None:
+        if await _trade_of(work, key) is not None:
             return None
         answer = problem_response(refusal, instance="/trades", trace_id=scope.trace.trace_id)
         await idempotency.store(work.session, key.text, status=answer.status_code, body=bytes(answer.body))
         return answer
 
 
-async def _trade_of(work: TenantWork, client_id: str) -> uuid.UUID | None:
+async def _trade_of(work: TenantWork, key: Key) -> uuid.UUID | None:
+    tenant_id = work.tenant_id.value
     found: uuid.UUID | None = await sql.trade_of_client_order_id(
-        work.session, tenant_id=work.tenant_id.value, client_order_id=client_id
+        work.session, tenant_id=tenant_id, client_order_id=client_order_id(tenant_id, key.text)
     )
     return found
 
@@ -177,7 +147,10 @@ async def _first_answer(scope: Scope, key: Key | None, refusal: FunctionError) -
         replay = replay_of(await _claim(work, key))
         if replay is not None:
             return replay
-        raise refusal  # and the claim is rolled back
+        # Either way the claim is rolled back.
+        if await _trade_of(work, key) is not None:
+            raise RequestInProgress("the first request with this Idempotency-Key left an order") from refusal
+        raise refusal
 
 
 async def _claim(work: TenantWork, key: Key) -> idempotency.Claim:
@@ -267,7 +240,7 @@ class Placement:
         return Committed(trade, fresh=True)
 
     async def _earlier(self, work: TenantWork) -> Committed | None:
-        trade_id = await _trade_of(work, self._client_order_id)
+        trade_id = None if self._key is None else await _trade_of(work, self._key)
         return None if trade_id is None else Committed(await load_trade(work, trade_id), fresh=False)
 
     async def _insert(self, work: TenantWork) -> Trade | None:

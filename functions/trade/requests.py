@@ -17,7 +17,8 @@ from alphapulse.runtime.errors import DependencyDown, FunctionError, NotPermitte
 from alphapulse.runtime.work import Scope
 from alphapulse.trading.venues import Venues
 from functions.trade import placement
-from functions.trade.placement import Key, Orderer
+from functions.trade.orderer import Orderer
+from functions.trade.placement import Key
 from functions.trade.refusals import RequestInProgress
 from functions.trade.schemas import OrderRequest
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -13,8 +15,16 @@ from alphapulse.data.bootstrap import DatabaseUrls
 from alphapulse.data.session import Session
 from alphapulse.domain.orders import client_order_id
 from alphapulse.events import Event
+from alphapulse.runtime.trace import continue_trace
+from alphapulse.runtime.work import Scope
 from alphapulse.tenancy.database import Database
+from alphapulse.tenancy.principal import Tier
 from alphapulse.tenancy.tenant import TenantId
+from alphapulse.trading.venues import Venues
+from functions.trade import admission
+from functions.trade.orderer import Orderer
+from functions.trade.placement import Key, Placement
+from functions.trade.schemas import OrderRequest
 from tests.conftest import TenantFactory
 from tests.function.conftest import Broker, Clock, Functions, Market
 from tests.tenants import change_tenant
@@ -301,6 +311,23 @@ async def test_a_request_that_comes_too_late_is_refused_and_stays_refused(
     assert (decision["decision"], decision["code"]) == ("order", "request_expired")
 
 
+async def test_an_order_whose_process_died_is_not_refused_when_its_request_comes_again_too_late(
+    trader: Trader, clock: Clock
+) -> None:
+    await trader.allow()
+    request = await trader.decide(await trader.consensus())
+    assert request is not None
+    await _die_after_commit(trader, request)
+    clock.advance(minutes=6)
+
+    assert await trader.place(request) is None
+
+    [trade] = await trader.trades()
+    assert trade["status"] == "pending_submit"  # order synchronisation asks the exchange
+    [decision] = await trader.decisions()
+    assert (decision["code"], decision["trade_id"]) == (None, str(trade["id"]))
+
+
 async def test_a_symbol_the_exchange_does_not_trade_is_no_order(trader: Trader) -> None:
     await trader.allow()
 
@@ -456,6 +483,24 @@ async def test_malformed_request_goes_to_the_dead_letter(trader: Trader) -> None
 
     assert answer.status_code == 422
     assert answer.json()["code"] == "malformed_event"
+
+
+async def _die_after_commit(trader: Trader, request: Event) -> None:
+    """Do what `trade` does up to the commit of the order, as a process that is killed there."""
+    scope = Scope(
+        resources=trader.functions.resources("trade"),
+        tenant_id=trader.tenant,
+        trace=continue_trace(None),
+        cause=request,
+    )
+    venue = Venues(scope.resources).account("paper", trader.tenant)
+    asked = {name: request.data[name] for name in ("symbol", "side", "type", "quantity", "exchange")}
+    order = await admission.draft(venue, OrderRequest.model_validate(asked))
+    bound = hashlib.sha256(b"trade.requested\n" + orjson.dumps(asked, option=orjson.OPT_SORT_KEYS))
+    key = Key(request.data["idempotency_key"], bound.digest())
+    await Placement(scope, venue, order, key=key, orderer=Orderer(Tier.PRO, user_id=None)).commit()
+    async with trader.database.tenant(trader.tenant) as session:
+        await session.execute("UPDATE idempotency_keys SET locked_until = now()")
 
 
 async def _one_waits(session: Session, lock: str) -> None:

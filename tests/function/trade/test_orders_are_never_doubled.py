@@ -17,6 +17,7 @@ from alphapulse.trading import dispatch
 from alphapulse.trading.trades import Trade
 from alphapulse.trading.venues import Venues
 from functions.trade import admission, placement
+from functions.trade.orderer import Orderer
 from functions.trade.schemas import OrderRequest
 from tests.function.conftest import Broker, Clock, Functions, Market
 
@@ -155,7 +156,7 @@ class Crash:
         )
         key = await self._key(body, headers)
         order = await admission.draft(self.venue, OrderRequest.model_validate(body))
-        orderer = placement.Orderer.of(scope)
+        orderer = Orderer.of(scope)
         committed = await placement.Placement(scope, self.venue, order, key=key, orderer=orderer).commit()
         assert not isinstance(committed, Response)
         return committed.trade
@@ -217,6 +218,27 @@ async def test_retry_after_a_crash_before_the_exchange_rejects_and_sends_nothing
     assert "never received" in answer.json()["reason"]
     assert again.content == answer.content
     assert await _counts(app_database, tenant) == (1, 0, 0)
+
+
+async def test_retry_after_a_crash_is_not_refused_while_there_is_an_order(
+    functions: Functions, tenant: TenantId, app_database: Database, crash: Crash, market: Market
+) -> None:
+    left = await crash.after_sending(MARKET_BUY, KEY)
+    await _end_lease(app_database, tenant)
+    file = market.directory / "BTC-USDT_1m.csv"
+    prices = file.read_text()
+    file.unlink()
+    await market.forget("BTC-USDT")
+    trader = functions.caller("trade", tenant)
+
+    early = await trader.post("/trades", json=MARKET_BUY, headers=KEY)
+    other = await trader.post("/trades", json=MARKET_BUY, headers={"Idempotency-Key": "order-2"})
+    file.write_text(prices)
+    later = await trader.post("/trades", json=MARKET_BUY, headers=KEY)
+
+    assert (early.status_code, early.json()["code"]) == (409, "request_in_progress")
+    assert (other.status_code, other.json()["code"]) == (422, "unknown_symbol")
+    assert (later.status_code, later.json()["id"]) == (201, str(left.id))
 
 
 async def test_retry_while_the_first_request_runs_waits_then_is_409(
