@@ -10,9 +10,9 @@ from typing import Any, Final, Generic, TypeVar
 from alphapulse.domain.agents.evidence import DailySeries, Dataset, Governance, PostSample
 from alphapulse.domain.signals import SignalInput
 from alphapulse.providers.candles.source import Clock
-from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec
+from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec, TableCodec
 from alphapulse.providers.errors import AssetUnknown, NotConfigured, ProviderError
-from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads, TableCodec
+from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads
 from alphapulse.providers.source import AnySource, BatchSource, ProviderOptions, SourceContext, SourceKind
 from alphapulse.tenancy.cache import CacheConnection
 
@@ -180,7 +180,7 @@ class Providers:
                 wiring.dataset, source, _ALL, source.fetch_all, TableCodec(wiring.codec)
             )
             if asset not in table:
-                raise AssetUnknown(f"{source.name} has nothing about {asset}")
+                raise AssetUnknown(f"{source.name} gave nothing about {asset}")
             return table[asset]
         return await self._share(wiring.dataset, source, asset, lambda: source.fetch(asset), wiring.codec)
 

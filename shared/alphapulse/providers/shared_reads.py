@@ -8,14 +8,22 @@ freshness is gone: none is passed off as present. While Redis is away, the same 
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
 from alphapulse.providers.candles.source import Clock
-from alphapulse.providers.errors import ProviderError, SourceBusy, SourceDown, document_of, error_of
+from alphapulse.providers.errors import (
+    AssetUnknown,
+    NotConfigured,
+    ProviderError,
+    SourceBusy,
+    SourceDown,
+    document_of,
+    error_of,
+)
 from alphapulse.tenancy.cache import CacheConnection, CacheUnavailable, SharedCache
 from alphapulse.tenancy.flight import SingleFlight
 
@@ -59,27 +67,6 @@ class Codec(Protocol[Value]):
         LookupError, TypeError, ValueError
             It is none.
         """
-
-
-class TableCodec(Generic[Value]):
-    """Values by asset, each as another codec has it.
-
-    Parameters
-    ----------
-    codec
-        Of one value.
-    """
-
-    def __init__(self, codec: Codec[Value]) -> None:
-        self._codec = codec
-
-    def encode(self, value: Mapping[str, Value]) -> Any:
-        """Return a JSON document."""
-        return {asset: self._codec.encode(one) for asset, one in value.items()}
-
-    def decode(self, document: Any) -> Mapping[str, Value]:
-        """Return the values of a document; raises LookupError, TypeError, ValueError or AttributeError."""
-        return {asset: self._codec.decode(one) for asset, one in document.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +221,10 @@ class SharedReads:
         outcome = "ok" if kept.failure is None else kept.failure.outcome
         self._observer.fetched(key.source, key.dataset, outcome)
         if kept.failure is not None:
-            logger.warning(
+            # Nothing is wrong with a source that has no key here, or nothing about an asset.
+            expected = isinstance(kept.failure, (AssetUnknown, NotConfigured))
+            report = logger.info if expected else logger.warning
+            report(
                 "source_gave_nothing",
                 source=key.source,
                 dataset=key.dataset,
@@ -268,10 +258,10 @@ class SharedReads:
         return kept
 
     async def _store(self, request: "_Request", kept: "_Kept[Any]") -> None:
+        self._keep(request.key, kept)
         failure = None if kept.failure is None else document_of(kept.failure)
         if kept.failure is not None and failure is None:
             return
-        self._keep(request.key, kept)
         seconds = kept.until - self._now()
         if self._cache is None or seconds <= 0:
             return

@@ -110,7 +110,7 @@ async def test_all_coins_of_all_processes_cost_one_question(
 ) -> None:
     for each in (providers, other, providers):
         assert (await each.supply("BTC"))["price_usd"].value == 80_123.5
-        with pytest.raises(AssetUnknown, match="coingecko has nothing about LTC"):
+        with pytest.raises(AssetUnknown, match="coingecko gave nothing about LTC"):
             await each.supply("LTC")
 
     assert [question.path for question in server.questions] == ["/api/v3/coins/markets"]

@@ -193,11 +193,18 @@ async def test_a_busy_source_is_asked_again_when_it_said_so(reads: SharedReads, 
     assert await read(reads, load) == 1.0
 
 
-async def test_a_missing_key_is_no_other_processes_failure(reads: SharedReads, other: SharedReads) -> None:
-    with pytest.raises(NotConfigured):
-        await read(reads, Loads(NotConfigured("example needs a key")))
+async def test_a_missing_key_is_no_other_processes_failure(
+    reads: SharedReads, other: SharedReads, counts: Counts
+) -> None:
+    load = Loads(NotConfigured("example needs a key"))
+    for _ in range(20):
+        with pytest.raises(NotConfigured):
+            await read(reads, load)
 
     assert await read(other, Loads(1.0)) == 1.0
+    # And it costs this one no more than a failure of the source would.
+    assert load.count == 1
+    assert counts.reads == {("supply", "miss"): 2, ("supply", "hit"): 19}
 
 
 async def test_a_mistake_in_the_code_is_raised_and_not_remembered(reads: SharedReads) -> None:
