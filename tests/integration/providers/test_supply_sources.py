@@ -91,6 +91,25 @@ async def test_another_shape_of_coins_is_malformed(
         await coingecko.fetch_all()
 
 
+async def test_a_coin_that_rests_takes_no_other_with_it(coingecko: CoinGecko, server: SourceServer) -> None:
+    server.answer = lambda _: [coin("bitcoin"), coin("maker", last_updated=None), coin("ethereum")]
+
+    assert (await coingecko.fetch_all()).keys() == {"BTC", "ETH"}
+
+
+async def test_coins_that_are_mostly_odd_are_another_format(
+    coingecko: CoinGecko, server: SourceServer
+) -> None:
+    server.answer = lambda _: [
+        coin("bitcoin"),
+        coin("maker", last_updated=None),
+        coin("ethereum", last_updated=None),
+    ]
+
+    with pytest.raises(AnswerMalformed, match="the figures of"):
+        await coingecko.fetch_all()
+
+
 @pytest.mark.parametrize(
     ("key", "header"), [(None, None), ("CG-demo-key", "x-cg-demo-api-key")], ids=["without", "with"]
 )

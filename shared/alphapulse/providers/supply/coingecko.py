@@ -84,11 +84,18 @@ class CoinGecko:
         answer = await self._client.get(_PATH, question)
         with reading(NAME, "the coins"):
             coins = {coin["id"]: coin for coin in answer}
-        found = {}
+        found: dict[str, Mapping[str, SignalInput]] = {}
+        odd: list[AnswerMalformed] = []
         for coin_id, asset in assets.items():
             if coin_id in coins:
-                with reading(NAME, f"the figures of {asset}"):
-                    found[asset] = _figures(coins[coin_id])
+                try:
+                    with reading(NAME, f"the figures of {asset}"):
+                        found[asset] = _figures(coins[coin_id])
+                except AnswerMalformed as error:
+                    odd.append(error)  # of a coin that rests: it costs the others nothing
+        # Most of them odd is another format.
+        if len(odd) > len(found):
+            raise odd[0]
         if not found:
             raise AnswerMalformed(f"{NAME} answered none of the coins that were asked for")
         return found
