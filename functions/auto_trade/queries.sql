@@ -14,14 +14,15 @@ FOR UPDATE;
 SELECT trading_halted FROM tenant_configs WHERE tenant_id = :tenant_id;
 
 -- name: earlier_orders^
+-- Without those that were refused: what was never placed holds nothing back.
 SELECT
     (
         SELECT max(created_at) FROM auto_trade_decisions
-        WHERE tenant_id = :tenant_id AND symbol = :symbol AND decision = 'order'
+        WHERE tenant_id = :tenant_id AND symbol = :symbol AND decision = 'order' AND refused_at IS NULL
     ) AS last_order_at,
     (
         SELECT count(*) FROM auto_trade_decisions
-        WHERE tenant_id = :tenant_id AND decision = 'order' AND created_at >= :day
+        WHERE tenant_id = :tenant_id AND decision = 'order' AND refused_at IS NULL AND created_at >= :day
     ) AS orders_today;
 
 -- name: on_their_way^

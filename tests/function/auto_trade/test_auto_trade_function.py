@@ -280,6 +280,18 @@ async def test_cooldown_and_orders_of_the_day_hold_the_next_order_back(trader: T
     assert codes[1:] == [None, "cooldown", None]
 
 
+async def test_an_order_that_was_refused_holds_no_other_back(trader: Trader) -> None:
+    await trader.allow(position_pct="100", cooldown_seconds=600, max_orders_per_day=1)
+    refusal = await trader.trade_on(await trader.consensus("buy", "1"))
+    assert refusal is not None
+    await trader.functions.deliver("auto_trade", refusal)
+    await trader.allow(position_pct="10", cooldown_seconds=600, max_orders_per_day=1)
+
+    assert await trader.trade_on(await trader.consensus("buy", "0.5")) is None
+
+    assert len(await trader.trades()) == 1
+
+
 async def test_an_old_consensus_is_not_traded_on(trader: Trader) -> None:
     await trader.allow()
 
