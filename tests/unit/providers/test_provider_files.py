@@ -52,6 +52,23 @@ async def test_a_file_of_days_becomes_series(providers: Providers, tmp_path: Pat
     assert counts.fetches == {("directory", "on_chain", "ok"): 1}
 
 
+async def test_series_are_made_once_for_a_file_and_a_day(tmp_path: Path) -> None:
+    now = [dt.datetime(2024, 1, 2, 12, tzinfo=dt.UTC)]
+    options = ProviderOptions(kind=SourceKind.DIRECTORY, directory=tmp_path)
+    providers = Providers(options, cache=CacheConnection(None), clock=lambda: now[0], observer=Counts())
+    file = write(tmp_path, "on_chain/BTC.csv", "day,mvrv\n2024-01-01,1\n2024-01-02,2\n")
+
+    first = (await providers.on_chain("BTC"))["mvrv"]
+    again = (await providers.on_chain("BTC"))["mvrv"]
+    now[0] += dt.timedelta(days=1)
+    later = (await providers.on_chain("BTC"))["mvrv"]
+    file.write_text("day,mvrv\n2024-01-01,7\n", encoding="utf-8")
+    changed = (await providers.on_chain("BTC"))["mvrv"]
+
+    assert again is first
+    assert [series.values.tolist() for series in (first, later, changed)] == [[1.0], [1.0, 2.0], [7.0]]
+
+
 async def test_a_column_without_a_figure_is_no_series(providers: Providers, tmp_path: Path) -> None:
     write(tmp_path, "on_chain/BTC.csv", "day,price_usd,mvrv\n2024-01-01,1,\n")
 

@@ -4,9 +4,11 @@ The first line names the columns: ``day`` and any of the figures' names. Every o
 (``YYYY-MM-DD``, ascending) and its figures as plain numbers; an empty cell is a hole.
 """
 
+import asyncio
 import datetime as dt
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from alphapulse.domain.agents.evidence import REPLAY_SOURCE, DailySeries
@@ -20,6 +22,13 @@ _FIGURE: Final = re.compile(r"\d{1,40}(?:\.\d{0,40})?(?:[eE][+-]?\d{1,2})?", re.
 _LONGEST_ECHO: Final = 48
 
 _Table = Mapping[str, Mapping[dt.date, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    table: _Table
+    day: dt.date
+    series: Mapping[str, DailySeries]
 
 
 class OnChainFiles:
@@ -36,6 +45,7 @@ class OnChainFiles:
     def __init__(self, context: SourceContext) -> None:
         self._files = DataFiles[_Table](context, "on_chain", ".csv", _table)
         self._clock = context.clock
+        self._made: dict[str, _Made] = {}
 
     def covers(self, asset: str) -> bool:
         """Tell that a file may be there for any asset."""
@@ -49,8 +59,13 @@ class OnChainFiles:
         alphapulse.providers.errors.AssetUnknown, alphapulse.providers.errors.BrokenFile
             There is none, or it cannot be read.
         """
-        table = await self._files.of(asset)
-        return figures.series_of(table, source=REPLAY_SOURCE, now=self._clock())
+        table, now = await self._files.of(asset), self._clock()
+        made = self._made.get(asset)
+        # Years of series take a tenth of a second; they change with the file, and when a day ends.
+        if made is None or made.table is not table or made.day != now.date():
+            series = await asyncio.to_thread(figures.series_of, table, source=REPLAY_SOURCE, now=now)
+            made = self._made[asset] = _Made(table, now.date(), series)
+        return made.series
 
 
 def _table(name: str, text: str) -> _Table:
