@@ -139,7 +139,8 @@ def _with_margin(score: float, discount: float, parameters: BuffettParameters) -
         return score, f"the margin of safety is {margin:.3g} %, at least {required:g} % is asked for"
     kept = min(score, 0.0)
     limited = f", which limits the score from {score:.3f} to 0" if kept < score else ""
-    return kept, f"no margin of safety: {margin:.3g} % of the {required:g} % that buying needs{limited}"
+    found = max(margin, 0.0)
+    return kept, f"no margin of safety: {found:.3g} % of the {required:g} % that buying needs{limited}"
 
 
 DEFINITION: Final = AgentDefinition(

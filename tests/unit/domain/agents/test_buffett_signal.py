@@ -73,6 +73,20 @@ def test_fall_from_the_highest_price_speaks_for_buying(now: float, score: float)
     assert signal.score == pytest.approx(score, abs=1e-6)
 
 
+def test_the_best_network_is_sold_when_it_costs_many_times_its_mean() -> None:
+    # All that is not price scores +1, weight 0.35; margin and drawdown -1, weight 0.65.
+    falls = np.repeat([100.0, 40.0, 110.0, 50.0, 120.0], [400, 200, 400, 200, 2300])
+    bubble = np.concatenate((falls, np.linspace(130.0, 5000.0, 150)))
+    growing = 1000.0 * np.exp(0.6 * np.arange(len(bubble)) / 365)
+    names = ("active_addresses", "transactions", "fees_usd")
+    network = [series(name, growing) for name in names]
+
+    signal = spoken("buffett", with_chain(series("price_usd", bubble), *network))
+
+    assert (signal.score, signal.signal) == (-0.3, Direction.SELL)
+    assert signal.reasons[-1] == "no margin of safety: 0 % of the 15 % that buying needs"
+
+
 def test_without_a_margin_of_safety_nothing_buys_and_the_reasons_say_so() -> None:
     # 95 is 729/730 of 5 % below the mean, 15 % are asked for: drawdown alone would give (52.5 - 40) / 40.
     signal = spoken("buffett", with_chain(price(95.0)), only("drawdown", **SHORT))
