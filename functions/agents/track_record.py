@@ -10,7 +10,7 @@ from alphapulse.data import queries
 from alphapulse.domain.money import decimal_text
 from alphapulse.domain.track_record import TrackRecord
 from alphapulse.runtime.http import Work, tenant_router
-from functions.agents.catalogue import CATALOGUE, AgentName
+from functions.agents.catalogue import AgentName
 from functions.agents.pages import Cursor, Limit, OfSymbol, Page
 from functions.agents.settings import AgentSettings, settings_in_force
 from functions.agents.track_record_schemas import (
@@ -44,10 +44,7 @@ async def status(work: Work, symbol: OfSymbol = None) -> StatusView:
     """Return which agents a run asks unless told, when each spoke last, and how good it was."""
     tenant_id = work.tenant_id.value
     settings = await settings_in_force(work, work.principal.tier)
-    last = {
-        row["agent"]: row
-        async for row in sql.last_signals(work.session, tenant_id=tenant_id, agents=list(CATALOGUE))
-    }
+    last = {row["agent"]: row async for row in sql.last_signals(work.session, tenant_id=tenant_id)}
     kept = await track_records.read(work.session, work.tenant_id, symbol=symbol)
     waiting = Counter(
         {

@@ -1,13 +1,27 @@
 -- name: last_signals
-SELECT a.agent, s.symbol, s.abstained, s.agent_version, s.created_at
-FROM unnest(CAST(:agents AS text[])) AS a (agent)
-CROSS JOIN LATERAL (
-    SELECT symbol, abstained, agent_version, created_at
-    FROM agent_signals
-    WHERE tenant_id = :tenant_id AND agent = a.agent
-    ORDER BY created_at DESC
-    LIMIT 1
-) AS s;
+-- Steps from each agent's newest to the next agent's: told an agent that is silent, the planner may look for it
+-- among all the others have said.
+WITH RECURSIVE newest AS (
+    (
+        SELECT agent, symbol, abstained, agent_version, created_at
+        FROM agent_signals
+        WHERE tenant_id = :tenant_id
+        ORDER BY agent, created_at DESC
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT following.agent, following.symbol, following.abstained, following.agent_version, following.created_at
+    FROM newest
+    CROSS JOIN LATERAL (
+        SELECT agent, symbol, abstained, agent_version, created_at
+        FROM agent_signals
+        WHERE tenant_id = :tenant_id AND agent > newest.agent
+        ORDER BY agent, created_at DESC
+        LIMIT 1
+    ) AS following
+)
+SELECT agent, symbol, abstained, agent_version, created_at
+FROM newest;
 
 -- name: pending
 SELECT agent, symbol, count(*) AS pending

@@ -1,8 +1,28 @@
 -- name: tenants_with_due_signals
--- Of outcomes that wait the platform sees whose they are and when they are due, and nothing else.
-SELECT DISTINCT tenant_id
-FROM signal_outcomes
-WHERE status = 'pending' AND due_at <= :due_before AND tenant_id > CAST(:after AS uuid)
+-- Of outcomes that wait the platform sees whose they are and when they are due, and nothing else. It steps from
+-- each tenant's earliest to the next tenant's, and so does not read all that wait.
+WITH RECURSIVE earliest AS (
+    (
+        SELECT tenant_id, due_at
+        FROM signal_outcomes
+        WHERE status = 'pending' AND tenant_id > CAST(:after AS uuid)
+        ORDER BY tenant_id, due_at
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT following.tenant_id, following.due_at
+    FROM earliest
+    CROSS JOIN LATERAL (
+        SELECT tenant_id, due_at
+        FROM signal_outcomes
+        WHERE status = 'pending' AND tenant_id > earliest.tenant_id
+        ORDER BY tenant_id, due_at
+        LIMIT 1
+    ) AS following
+)
+SELECT tenant_id
+FROM earliest
+WHERE due_at <= :due_before
 ORDER BY tenant_id
 LIMIT :row_limit;
 

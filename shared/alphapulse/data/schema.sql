@@ -1290,6 +1290,9 @@ GRANT SELECT (tenant_id, interval, enabled) ON agent_subscriptions TO alphapulse
 ALTER TABLE agent_runs ADD COLUMN tick_at timestamptz CHECK (tick_at IS NULL OR origin = 'schedule');
 CREATE UNIQUE INDEX agent_runs_tick ON agent_runs (tenant_id, interval, tick_at) WHERE tick_at IS NOT NULL;
 
+-- When each agent spoke last, however much the others have said since.
+CREATE INDEX agent_signals_agent ON agent_signals (tenant_id, agent, created_at DESC);
+
 -- What became of each signal, under the signal's own id; it waits here from the signal on.
 CREATE TABLE signal_outcomes (
     tenant_id uuid NOT NULL,
@@ -1334,11 +1337,18 @@ CREATE TABLE signal_outcomes (
     CHECK (signal_price_at <= created_at AND horizon_price_at <= horizon_at)
 );
 CREATE INDEX signal_outcomes_created ON signal_outcomes (tenant_id, created_at DESC);
-CREATE INDEX signal_outcomes_agent ON signal_outcomes (tenant_id, agent, symbol, created_at DESC, id DESC);
+-- Those that are settled: of agents that look far ahead the newest of months wait.
+CREATE INDEX signal_outcomes_settled ON signal_outcomes (tenant_id, created_at DESC, id DESC)
+    WHERE status <> 'pending';
+CREATE INDEX signal_outcomes_agent ON signal_outcomes (tenant_id, agent, created_at DESC, id DESC)
+    WHERE status <> 'pending';
+CREATE INDEX signal_outcomes_symbol ON signal_outcomes (tenant_id, symbol, agent, created_at DESC, id DESC)
+    WHERE status <> 'pending';
+CREATE INDEX signal_outcomes_unscorable ON signal_outcomes (tenant_id, created_at DESC, id DESC)
+    WHERE status = 'unscorable';
+-- Also for the platform, which steps from one tenant to the next: whose time has come.
 CREATE INDEX signal_outcomes_waiting ON signal_outcomes (tenant_id, due_at) WHERE status = 'pending';
 CREATE INDEX signal_outcomes_pending ON signal_outcomes (tenant_id, agent, symbol) WHERE status = 'pending';
--- Of all tenants, for the platform: whose time has come.
-CREATE INDEX signal_outcomes_due ON signal_outcomes (due_at, tenant_id) WHERE status = 'pending';
 CALL isolate('signal_outcomes');
 CREATE POLICY platform_scoring ON signal_outcomes FOR SELECT TO alphapulse_platform USING (status = 'pending');
 GRANT SELECT ON signal_outcomes TO alphapulse_readonly;

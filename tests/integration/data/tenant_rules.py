@@ -30,7 +30,6 @@ GLOBAL_INDEXES = {
     "provisioning_runs_recheck",
     "sessions_expiry",
     "sessions_token_hash_key",
-    "signal_outcomes_due",
     "stripe_events_pkey",
     "subscriptions_stripe_customer_id_key",
     "subscriptions_stripe_subscription_id_key",
