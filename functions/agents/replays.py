@@ -77,7 +77,7 @@ class ConsensusReplayView(BaseModel):
 
 
 class ReplayView(BaseModel):
-    """A run made again; `identical` is null when nothing differs and not everything could be compared."""
+    """A run made again; `identical` is null when something, or everything, could not be compared."""
 
     run_id: uuid.UUID
     identical: bool | None

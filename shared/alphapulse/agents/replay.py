@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from alphapulse.agents.snapshots import EvidenceGone, EvidenceTampered, KeptEvidence
-from alphapulse.agents.speaking import speak
+from alphapulse.agents.speaking import Spoken, speak
 from alphapulse.agents.weighing import ConsensusInputs, reasons_of, voice_of
 from alphapulse.domain.agents.registry import agent
 from alphapulse.domain.consensus import Consensus, contribution_document
@@ -107,12 +107,12 @@ class RunReplay:
 
     @property
     def identical(self) -> bool | None:
-        """Whether everything is the same; None when nothing differs and not all could be compared."""
+        """Whether everything is the same; None when something, or everything, could not be compared."""
         outcomes = [one.outcome for one in self.signals] + [one.outcome for one in self.consensus]
         found = {outcome.identical for outcome in outcomes}
         if False in found:
             return False
-        return None if None in found else True
+        return True if found == {True} else None
 
 
 def replay_run(
@@ -144,8 +144,9 @@ def _made_again(
     definition = agent(row["agent"])
     voice, problem = None, None
     try:
-        voice = _voice(row, kept)
-        outcome = _compared(row, voice)
+        spoken = _spoken(row, kept)
+        voice = spoken.voice
+        outcome = _compared(row, spoken)
     except _NothingToCompare as error:
         outcome, problem = error.outcome, str(error)
     if voice is not None and row["agent_version"] != definition.version:
@@ -164,7 +165,7 @@ def _made_again(
     return replay, None if outcome is Outcome.VERSION_CHANGED else voice
 
 
-def _voice(row: Mapping[str, Any], kept: KeptEvidence) -> Signal | Abstention:
+def _spoken(row: Mapping[str, Any], kept: KeptEvidence) -> Spoken:
     if row["evidence_digest"] is None:
         raise _NothingToCompare(Outcome.NOT_KEPT, "it was made before evidence was kept")
     try:
@@ -176,12 +177,14 @@ def _voice(row: Mapping[str, Any], kept: KeptEvidence) -> Signal | Abstention:
     if (evidence.symbol, evidence.interval) != (row["symbol"], row["interval"]):
         about = f"{evidence.symbol} in {evidence.interval}"
         raise _NothingToCompare(Outcome.EVIDENCE_TAMPERED, f"the evidence it names is about {about}")
-    return speak(agent(row["agent"]), evidence, row["parameters"]).voice
+    return speak(agent(row["agent"]), evidence, row["parameters"])
 
 
-def _compared(row: Mapping[str, Any], voice: Signal | Abstention) -> Outcome:
-    # What is not shown of the inputs is compared as well.
-    same = _stored(row) == _said(voice) and row["inputs"] == signal_document(voice)["inputs"]
+def _compared(row: Mapping[str, Any], spoken: Spoken) -> Outcome:
+    # The inputs, and when the signal is scored, are not shown but compared as well.
+    unseen = (row["inputs"], row["horizon_at"])
+    same = _stored(row) == _said(spoken.voice)
+    same = same and unseen == (signal_document(spoken.voice)["inputs"], spoken.horizon_at)
     return Outcome.IDENTICAL if same else Outcome.DIFFERENT
 
 

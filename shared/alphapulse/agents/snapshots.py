@@ -108,13 +108,14 @@ async def keep(session: Session, snapshots: Sequence[Snapshot]) -> None:
 
 async def documents_of(session: Session, digests: Iterable[bytes]) -> dict[bytes, bytes]:
     """Return the documents of evidence with those of its parts, as far as they are there."""
-    found: dict[bytes, bytes] = {}
-    wanted = set(digests)
-    while wanted:
-        rows = _sql.documents(session, digests=sorted(wanted))
-        found |= {row["digest"]: row["document"] async for row in rows}
-        wanted = {part for digest in wanted for part in _parts_named(found.get(digest))} - found.keys()
-    return found
+    roots = await _documents(session, digests)
+    # What names parts is small; the parts themselves are not opened here, on the event loop.
+    return roots | await _documents(session, {part for root in roots.values() for part in _parts_named(root)})
+
+
+async def _documents(session: Session, digests: Iterable[bytes]) -> dict[bytes, bytes]:
+    rows = _sql.documents(session, digests=sorted(digests))
+    return {row["digest"]: row["document"] async for row in rows}
 
 
 class KeptEvidence:
@@ -144,13 +145,15 @@ class KeptEvidence:
         Raises
         ------
         EvidenceGone
-            A document is not there.
+            A document is not there, or of another format.
         EvidenceTampered
             A document does not have the digest it is kept under, or cannot be read.
         """
         content = self._opened(digest)
         try:
             root = orjson.loads(content)
+            if root["format"] != FORMAT:
+                raise EvidenceGone(f"the evidence {digest.hex()} is kept in a form that is no longer read")
             parts = {name: self._part(name, part) for name, part in root["parts"].items()}
             if "on_chain" in parts:
                 parts["on_chain"] = _retrieved(parts["on_chain"], root["retrieved_at"])
@@ -192,10 +195,8 @@ def _sealed(content: bytes) -> tuple[bytes, bytes]:
     return hashlib.sha256(document).digest(), document
 
 
-def _parts_named(document: bytes | None) -> list[bytes]:
-    """Return the digests a document names; none of one that is a part, or cannot be read."""
-    if document is None:
-        return []
+def _parts_named(document: bytes) -> list[bytes]:
+    """Return the digests that the document of evidence names; none when it cannot be read."""
     try:
         named = orjson.loads(zlib.decompress(document))["parts"]
         return [bytes.fromhex(part) for part in named.values()]

@@ -257,6 +257,25 @@ class TestReplay:
 
         assert outcomes(await replayed(api, run))["technical", "BTC-USD"] == "different"
 
+    async def test_changed_moment_of_scoring_is_a_difference_too(
+        self, api: httpx.AsyncClient, run: dict[str, Any], change: Change
+    ) -> None:
+        await change(
+            """UPDATE agent_signals SET horizon_at = horizon_at + interval '1 day'
+            WHERE agent = 'technical' AND symbol = 'BTC-USD'"""
+        )
+
+        assert outcomes(await replayed(api, run))["technical", "BTC-USD"] == "different"
+
+    async def test_run_in_which_nobody_has_spoken_is_not_called_identical(
+        self, api: httpx.AsyncClient, candles: None
+    ) -> None:
+        accepted = (await api.post("/agents/run", json={"symbols": ["BTC-USD"]})).json()
+
+        again = await replayed(api, accepted)
+
+        assert (again["identical"], again["signals"], again["consensus"]) == (None, [], [])
+
     async def test_changed_consensus_is_a_difference(
         self, api: httpx.AsyncClient, run: dict[str, Any], change: Change
     ) -> None:

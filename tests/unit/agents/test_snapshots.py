@@ -238,6 +238,14 @@ class TestTampering:
         with pytest.raises(EvidenceTampered):
             KeptEvidence({digest: document}).evidence(digest, now=NOW)
 
+    def test_evidence_of_another_format_is_not_called_tampered(self) -> None:
+        snapshot = SnapshotMaker().snapshot(full())
+        root = orjson.loads(zlib.decompress(snapshot.documents[snapshot.digest])) | {"format": 0}
+        document = zlib.compress(orjson.dumps(root))
+        digest = hashlib.sha256(document).digest()
+        with pytest.raises(EvidenceGone, match="form that is no longer read"):
+            KeptEvidence({**snapshot.documents, digest: document}).evidence(digest, now=NOW)
+
     def test_unknown_part_is_told(self) -> None:
         maker = SnapshotMaker().snapshot(full())
         root = orjson.loads(zlib.decompress(maker.documents[maker.digest]))
