@@ -265,10 +265,17 @@ def _document(request: Request, spoken: "Spoken", signal_id: uuid.UUID) -> dict[
 
 def _cache_after_commit(work: TenantWork, request: Request, document: dict[str, object]) -> None:
     async def put() -> None:
-        ttl = SIGNAL_LIFETIME.total_seconds()
-        await work.scope.cache.put("signal", request.agent, request.symbol, value=document, ttl_seconds=ttl)
+        cache, key = work.scope.cache, ("signal", request.agent, request.symbol)
+        cached = await cache.get(*key)
+        # Of two runs at once the one that ends later need not be the newer.
+        if cached is None or _spoken_at(cached) <= _spoken_at(document):
+            await cache.put(*key, value=document, ttl_seconds=SIGNAL_LIFETIME.total_seconds())
 
     work.after_commit(put)
+
+
+def _spoken_at(document: Mapping[str, Any]) -> dt.datetime:
+    return dt.datetime.fromisoformat(document["created_at"])
 
 
 def _log_not_wanted(request: Request, *, status: str | None) -> None:

@@ -112,6 +112,19 @@ async def test_request_is_answered_stored_and_cached(
     assert await cache.get("signal", "technical", "SIGA-USD") == dict(reply.data)
 
 
+async def test_older_signal_that_is_stored_later_leaves_the_newer_one_in_the_cache(
+    functions: Functions, clock: Clock, tenant: TenantId, platform_database: PlatformDatabase
+) -> None:
+    await store(platform_database, "SIGO-USD", wave(260))
+    newer = reply_of(await functions.deliver("signal_technical", requested(functions, tenant, "SIGO-USD")))
+    clock.advance(seconds=-5)
+    older = reply_of(await functions.deliver("signal_technical", requested(functions, tenant, "SIGO-USD")))
+
+    cache = functions.resources("signal_technical").cache.tenant(tenant)
+    assert older.data["created_at"] < newer.data["created_at"]
+    assert await cache.get("signal", "technical", "SIGO-USD") == dict(newer.data)
+
+
 async def test_redelivery_returns_the_same_reply_and_stores_nothing_more(
     functions: Functions, tenant: TenantId, app_database: Database, platform_database: PlatformDatabase
 ) -> None:
