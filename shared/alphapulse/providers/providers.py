@@ -13,7 +13,14 @@ from alphapulse.providers.candles.source import Clock
 from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec, TableCodec
 from alphapulse.providers.errors import AssetUnknown, NotConfigured, ProviderError
 from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads
-from alphapulse.providers.source import AnySource, BatchSource, ProviderOptions, SourceContext, SourceKind
+from alphapulse.providers.source import (
+    AnySource,
+    BatchSource,
+    PartialSource,
+    ProviderOptions,
+    SourceContext,
+    SourceKind,
+)
 from alphapulse.tenancy.cache import CacheConnection
 
 Value = TypeVar("Value")
@@ -195,7 +202,10 @@ class Providers:
         if self._shares:
             key = ReadKey(source.name, dataset.value, asset)
             fresh_seconds = _FRESH_SECONDS_OF_SOURCE.get(source.name, FRESH_SECONDS[dataset])
-            return await self._reads.read(key, load, codec=codec, fresh_seconds=fresh_seconds)
+            is_whole = source.is_whole if isinstance(source, PartialSource) else lambda _: True
+            return await self._reads.read(
+                key, load, codec=codec, fresh_seconds=fresh_seconds, is_whole=is_whole
+            )
         try:
             value = await load()
         except ProviderError as error:

@@ -31,6 +31,8 @@ Value = TypeVar("Value")
 
 #: For how long a failure is remembered.
 FAILURE_SECONDS: Final = 30.0
+#: For how long a value is kept at most that lacks a part which the source has.
+PARTIAL_SECONDS: Final = 300.0
 #: For making a value, however many requests that takes.
 LOAD_SECONDS: Final = 25.0
 
@@ -95,6 +97,7 @@ class _Request:
     load: Callable[[], Awaitable[Any]]
     codec: Codec[Any]
     fresh_seconds: float
+    is_whole: Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class SharedReads:
         *,
         codec: Codec[Value],
         fresh_seconds: float,
+        is_whole: Callable[[Value], bool] = lambda _: True,
     ) -> Value:
         """Return a value that is at most `fresh_seconds` old.
 
@@ -159,6 +163,8 @@ class SharedReads:
             How the value is kept in Redis.
         fresh_seconds
             For how long it may be kept.
+        is_whole
+            Whether all of it came; less is kept for a shorter time.
 
         Raises
         ------
@@ -170,7 +176,7 @@ class SharedReads:
         # A time further ahead than freshness lasts is from before the clock was put back.
         if kept is None or not 0 < kept.until - self._now() <= fresh_seconds:
             joined = self._flight.carries(key)
-            request = _Request(key, load, codec, fresh_seconds)
+            request = _Request(key, load, codec, fresh_seconds, is_whole)
             kept, outcome = await self._flight.run(key, lambda: self._obtain(request, self._cache))
             if joined and outcome == "miss":
                 outcome = "waited"
@@ -217,7 +223,10 @@ class SharedReads:
         except TimeoutError:
             kept = self._failed(SourceDown(f"{key.source} does not answer within {LOAD_SECONDS:g} s"))
         else:
-            kept = _Kept(self._now() + request.fresh_seconds, value, None)
+            seconds = request.fresh_seconds
+            if not request.is_whole(value):
+                seconds = min(seconds, PARTIAL_SECONDS)
+            kept = _Kept(self._now() + seconds, value, None)
         outcome = "ok" if kept.failure is None else kept.failure.outcome
         self._observer.fetched(key.source, key.dataset, outcome)
         if kept.failure is not None:

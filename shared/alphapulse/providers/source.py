@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from alphapulse.providers.budget import Pace, SourceBudget
 from alphapulse.providers.candles.source import Clock
@@ -63,6 +63,14 @@ class BatchSource(Protocol[Data_co]):
 
     async def fetch_all(self) -> Mapping[str, Data_co]:
         """Return what there is about each asset; raises as :meth:`Source.fetch`."""
+
+
+@runtime_checkable
+class PartialSource(Protocol):
+    """A source whose answer may lack a part, because it asks for each by itself."""
+
+    def is_whole(self, value: Any) -> bool:
+        """Tell whether what `fetch` returned is all there is."""
 
 
 #: Either kind.

@@ -59,6 +59,24 @@ async def test_a_source_that_is_down_is_filled_in_for_and_named(
     assert missing == {"on_chain.coin_metrics": "coin_metrics answered 500"}
 
 
+async def test_a_chart_that_failed_is_asked_for_again_within_minutes_and_a_whole_answer_is_not(
+    providers: Providers, server: SourceServer, clock: Clock, connection: CacheConnection
+) -> None:
+    failing(server, "/charts/estimated-transaction-volume-usd", Reply({}, status=500))
+    assert "transfer_volume_usd" not in await providers.on_chain("BTC")
+
+    server.answer = answers.everything
+    clock.forward(301)
+    # The budget goes by the clock of Redis, on which no time has passed.
+    await connection.run("DEL", "meta:source:{blockchain_com}:pace")
+    assert "transfer_volume_usd" in await providers.on_chain("BTC")
+
+    asked = len(server.questions)
+    clock.forward(301)
+    assert "transfer_volume_usd" in await providers.on_chain("BTC")
+    assert len(server.questions) == asked
+
+
 async def test_no_source_left_is_an_error_with_every_reason(
     providers: Providers, server: SourceServer
 ) -> None:

@@ -88,6 +88,10 @@ class BlockchainCom:
         realised = figures.quotient(found.get(figures.MARKET_CAP, {}), found.get(figures.MVRV, {}))
         return figures.series_of({**found, figures.REALISED_CAP: realised}, source=NAME, now=now)
 
+    def is_whole(self, value: Mapping[str, DailySeries]) -> bool:
+        """Tell whether every chart came."""
+        return all(name in value for name in _CHARTS.values())
+
     async def _chart(self, chart: str) -> Mapping[dt.date, float]:
         question = _QUESTION | ({"metadata": "false"} if chart in _WITHOUT_METADATA else {})
         answer: Any = await self._client.get(f"/charts/{chart}", question)
