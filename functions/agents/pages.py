@@ -67,10 +67,11 @@ class Page:
         """The query's parameters; one row more than the page tells whether another follows."""
         return {"row_limit": self.limit + 1, "before_at": self.before_at, "before_id": self.before_id}
 
-    def cut(self, rows: Sequence[Any]) -> tuple[Sequence[Any], str | None]:
-        """Return the page's rows, and the cursor of the next page if there is one."""
-        if len(rows) <= self.limit:
+    def cut(self, rows: Sequence[Any], *, most: int | None = None) -> tuple[Sequence[Any], str | None]:
+        """Return the page's rows, no more than `most`, and the cursor of the next page if there is one."""
+        limit = self.limit if most is None else min(self.limit, most)
+        if len(rows) <= limit:
             return rows, None
-        page = rows[: self.limit]
+        page = rows[:limit]
         text = f"{page[-1]['created_at'].isoformat()}|{page[-1]['id']}"
         return page, base64.urlsafe_b64encode(text.encode()).decode()

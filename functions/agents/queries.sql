@@ -16,12 +16,12 @@ VALUES
     (:tenant_id, :id, :agent, :version, :enabled, :weight, :parameters, :created_by, :created_at);
 
 -- name: run^
-SELECT id, symbols, interval, origin, status, reason, deadline_at, finished_at, created_at
+SELECT id, symbols, agents, interval, origin, tick_at, status, reason, deadline_at, finished_at, created_at
 FROM agent_runs
 WHERE tenant_id = :tenant_id AND id = :run_id;
 
 -- name: runs
-SELECT id, symbols, interval, origin, status, reason, deadline_at, finished_at, created_at
+SELECT id, symbols, agents, interval, origin, tick_at, status, reason, deadline_at, finished_at, created_at
 FROM agent_runs
 WHERE tenant_id = :tenant_id
     AND (CAST(:before_at AS timestamptz) IS NULL OR (created_at, id) < (:before_at, CAST(:before_id AS uuid)))

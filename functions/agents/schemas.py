@@ -70,12 +70,17 @@ class TaskView(BaseModel):
 
 
 class RunView(BaseModel):
-    """A run; `failed` with a reason when an agent did not answer in time."""
+    """A run; `failed` with a reason when an agent did not answer in time.
+
+    `tick_at` is the close of the bar for which the schedule began the run; null for one that a user began.
+    """
 
     run_id: uuid.UUID
     status: Literal["running", "done", "failed"]
     reason: str | None
     interval: str
+    origin: Literal["user", "schedule"]
+    tick_at: dt.datetime | None
     symbols: list[str]
     agents: list[TaskView]
     created_at: dt.datetime
@@ -84,7 +89,7 @@ class RunView(BaseModel):
 
 
 class Runs(BaseModel):
-    """A page of runs, newest first."""
+    """A page of runs, newest first; fewer than asked for when they have many tasks."""
 
     items: list[RunView]
     next_cursor: str | None

@@ -143,6 +143,22 @@ async def test_subscriptions_of_an_interval_become_one_run(
     assert {(e.source, e.data["interval"]) for e in events} == {("/functions/agent-schedule", "1h")}
 
 
+async def test_scheduled_run_is_told_as_such_beside_one_of_a_user(
+    schedule: Schedule, functions: Functions, tenant: TenantId, symbols: list[str]
+) -> None:
+    caller = functions.caller("agents", tenant)
+    await schedule.subscribe(tenant, symbols[0])
+    await schedule.tick()
+    await caller.post("/agents/run", json={"symbols": symbols[:1]})
+
+    told = (await caller.get("/agents/runs")).json()["items"]
+
+    assert {(run["origin"], run["tick_at"]) for run in told} == {
+        ("user", None),
+        ("schedule", NOON.isoformat().replace("+00:00", "Z")),
+    }
+
+
 async def test_run_at_each_minute_ends_before_the_next(
     schedule: Schedule, tenant: TenantId, symbols: list[str]
 ) -> None:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from alphapulse.tenancy.database import Database
 from alphapulse.tenancy.platform_database import PlatformDatabase
 from alphapulse.tenancy.tenant import TenantId
+from functions.agents import runs
 from tests.conftest import TenantFactory
 from tests.function.conftest import Broker, Clock, Functions
 from tests.stored_candles import list_instrument
@@ -327,6 +328,23 @@ class TestRun:
             cursor = page["next_cursor"]
 
         assert found == started[::-1]
+        assert cursor is None
+
+    async def test_page_of_runs_with_many_tasks_is_shorter_and_the_rest_follows(
+        self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runs, "MOST_TASKS", 3)
+        started = [(await api.post("/agents/run", json=body)).json()["run_id"] for body in (ONE, TWO, TWO)]
+
+        found, cursor = [], None
+        for _ in range(2):
+            params = {"limit": 50} | ({"cursor": cursor} if cursor else {})
+            page = (await api.get("/agents/runs", params=params)).json()
+            found.append([run["run_id"] for run in page["items"]])
+            cursor = page["next_cursor"]
+
+        # Two symbols and two are more than three tasks; two and one are not.
+        assert found == [[started[2]], [started[1], started[0]]]
         assert cursor is None
 
     @pytest.mark.parametrize(
