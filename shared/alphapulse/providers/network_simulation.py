@@ -28,6 +28,8 @@ _YEAR_DAYS: Final = 365.25
 _REFERENCE_DAY: Final = int(dt.datetime(2026, 1, 1, tzinfo=dt.UTC).timestamp()) // DAY_SECONDS
 # Share of coins that change hands in a day, at the day's price.
 _TURNOVER: Final = 0.006
+#: Share of the coins that are lost, or have not moved since they cost next to nothing.
+_DORMANT: Final = 0.45
 _VELOCITY: Final = 0.012
 _GROWTH_PER_YEAR: Final = 0.08
 _HASH_GROWTH_PER_YEAR: Final = 0.35
@@ -138,7 +140,7 @@ def simulate(simulation: Simulation, asset: str, last_day: int) -> dict[str, Flo
     supply = supply_of(network, days.astype(np.float64))
     market_cap = price * supply
     turnover = 1 + 0.3 * simulation.shocks(f"{asset}/turnover", days)
-    realised_cap = _realised_price(price, turnover) * supply
+    realised_cap = (1 - _DORMANT) * _realised_price(price, turnover) * supply
     found = {
         figures.PRICE: price,
         figures.MARKET_CAP: market_cap,
