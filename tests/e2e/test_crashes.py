@@ -13,6 +13,8 @@ from tests.e2e.conftest import NO_ADDRESS_LIMIT, START_SECONDS, User, eventually
 pytestmark = pytest.mark.e2e
 
 RUNS = 12
+# One reads candles from PostgreSQL and the cache, the other what a data source gives.
+AGENTS = ["technical", "value"]
 # An entry of a dead dispatcher is taken over after 30 s of silence, an unsent event after a minute.
 SETTLED_SECONDS = 150
 
@@ -34,13 +36,14 @@ def user(fragile: RunningPlatform) -> Iterator[User]:
     with User(fragile.url, tier="enterprise") as owner:
         with_market_data(owner)
         owner.follow_technical_alone("1d")
-        owner.finished_run(owner.run_agents("BTC-USD"))  # everything on the way is warm
+        owner.finished_run(owner.run_agents("BTC-USD", agents=AGENTS))  # everything on the way is warm
         yield owner
 
 
 VICTIMS = (
     "agents",
     "signal-technical",
+    "signal-value",
     "consensus",
     "outbox-relay",
     "broker-dispatcher",
@@ -58,7 +61,7 @@ def test_after_a_kill_every_requested_signal_is_there_exactly_once(
     killer.start()
     accepted = []
     for _ in range(RUNS):
-        answer = user.http.post("/agents/run", json={"symbols": ["BTC-USD"]})
+        answer = user.http.post("/agents/run", json={"symbols": ["BTC-USD"], "agents": AGENTS})
         if answer.status_code == 202:
             accepted.append(answer.json()["run_id"])
         else:
@@ -75,12 +78,12 @@ def test_after_a_kill_every_requested_signal_is_there_exactly_once(
             seconds=SETTLED_SECONDS,
         )
         assert run["status"] == "done", run
-        assert len(user.signals_of(run_id, "BTC-USD")) == 1
+        assert sorted(signal["agent"] for signal in user.signals_of(run_id, "BTC-USD")) == AGENTS
         assert len(user.consensus_of(run_id, "BTC-USD")) == 1
     eventually(fragile.pids, lambda pids: victim in pids or victim in SCALED_TO_ZERO, seconds=30)
 
 
-SCALED_TO_ZERO = {"agents", "signal-technical", "consensus", "outbox-relay"}
+SCALED_TO_ZERO = {"agents", "signal-technical", "signal-value", "consensus", "outbox-relay"}
 
 
 class Killer(threading.Thread):
