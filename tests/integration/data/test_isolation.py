@@ -415,6 +415,9 @@ async def test_the_platform_without_a_tenant_sees_the_registry_and_no_business(p
     [
         ("trades", {"tenant_id", "exchange", "status"}),
         ("agent_runs", {"tenant_id", "id", "status", "deadline_at"}),
+        ("agent_subscriptions", {"tenant_id", "interval", "enabled"}),
+        ("signal_outcomes", {"tenant_id", "status", "due_at"}),
+        ("evidence_snapshots", {"digest", "used_on"}),
     ],
 )
 async def test_the_platform_learns_whose_work_is_unfinished_and_nothing_of_it(
