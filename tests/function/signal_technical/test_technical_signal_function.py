@@ -317,9 +317,9 @@ async def test_inputs_of_real_daily_bars_equal_ta_lib(
     functions: Functions, tenant: TenantId, platform_database: PlatformDatabase
 ) -> None:
     candles = read(real_candles() / "BTC-USD_1d.csv.gz")
-    await store(platform_database, "BTC-USD", candles)
+    await store(platform_database, "SIGREAL-USD", candles)
 
-    reply = reply_of(await functions.deliver("signal_technical", requested(functions, tenant, "BTC-USD")))
+    reply = reply_of(await functions.deliver("signal_technical", requested(functions, tenant, "SIGREAL-USD")))
 
     window = candles[-WINDOW:]
     high, low, close = (
