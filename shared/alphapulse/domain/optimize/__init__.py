@@ -1,0 +1,1 @@
+"""Optimisers of portfolios: mean-variance, risk parity, hierarchical risk parity, Black-Litterman. All pure."""
