@@ -5,6 +5,12 @@ FROM agent_runs
 WHERE tenant_id = :tenant_id AND id = :run_id
 FOR UPDATE;
 
+-- name: others_to_speak$
+SELECT EXISTS (
+    SELECT FROM agent_run_tasks
+    WHERE tenant_id = :tenant_id AND run_id = :run_id AND symbol = :symbol AND status IN ('waiting', 'running')
+);
+
 -- name: tasks
 SELECT agent, symbol, status, reason
 FROM agent_run_tasks

@@ -58,8 +58,11 @@ class Run:
 
 async def on_spoken(event: Event, work: TenantWork) -> Event | None:
     """Reply with the consensus if this was the last agent on the symbol; nothing while others are to come."""
-    run = await open_run(work, uuid.UUID(event.data["run_id"]))
-    symbol = event.data["symbol"]
+    run_id, symbol = uuid.UUID(event.data["run_id"]), event.data["symbol"]
+    # Whoever spoke last finds all the others done, so those before need not wait for the run's lock.
+    if await sql.others_to_speak(work.session, tenant_id=work.tenant_id.value, run_id=run_id, symbol=symbol):
+        return None
+    run = await open_run(work, run_id)
     if run is None or symbol not in run.ready():
         return None
     document = await conclude(work, run, symbol)

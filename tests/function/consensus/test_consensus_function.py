@@ -266,6 +266,23 @@ async def test_event_waits_for_the_agents_that_are_still_to_speak(functions: Fun
     assert (reply.data["signal"], reply.data["score"], reply.data["quorum"]) == ("buy", 0.4, True)
 
 
+async def test_event_before_the_last_does_not_wait_for_others_of_the_run(
+    functions: Functions, run: RunOf, app_database: Database, tenant: TenantId
+) -> None:
+    await run.start(agents=("technical", "fundamental"))
+    spoken = await run.speak("technical")
+    async with app_database.tenant(tenant) as session:
+        await session.execute(
+            "SELECT FROM agent_runs WHERE tenant_id = $1 AND id = $2 FOR UPDATE", tenant.value, run.id
+        )
+        async with asyncio.timeout(5):
+            answer = await functions.deliver("consensus", spoken)
+
+    assert answer.status_code == 204
+    last = reply_of(await functions.deliver("consensus", await run.speak("fundamental")))
+    assert {part["agent"] for part in last.data["contributions"]} == {"technical", "fundamental"}
+
+
 async def test_abstention_is_weighed_as_silence_with_its_reason(functions: Functions, run: RunOf) -> None:
     await run.start(agents=("technical", "fundamental", "sentiment"))
     await run.speak("technical", score=-0.6)
