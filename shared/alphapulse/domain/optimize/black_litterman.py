@@ -130,7 +130,9 @@ def unconstrained_weights(found: Posterior, *, risk_aversion: float) -> FloatArr
         The covariance is singular.
     """
     try:
-        weights = np.linalg.solve(_positive("risk aversion", risk_aversion) * found.covariance, found.expected)
+        weights = np.linalg.solve(
+            _positive("risk aversion", risk_aversion) * found.covariance, found.expected
+        )
     except np.linalg.LinAlgError as error:
         raise InvalidProblem("a singular covariance has no unconstrained optimum") from error
     return np.asarray(weights)

@@ -148,9 +148,7 @@ def _solved(problem: Programme, linear: FloatArray) -> quadratic.Solution:
 def _exact(
     problem: Programme, linear: FloatArray, x: FloatArray, found: quadratic.Solution
 ) -> quadratic.Solution:
-    again = quadratic.polish(
-        problem.hessian, linear, problem.polytope, x=x, multipliers=found.multipliers
-    )
+    again = quadratic.polish(problem.hessian, linear, problem.polytope, x=x, multipliers=found.multipliers)
     return min(again, found, key=lambda one: one.residuals.largest) if problem.trades else found
 
 
@@ -185,24 +183,28 @@ def _tangent(problem: Programme, invested: float) -> FloatArray:
         # That weights sum to what is invested has become the factor's definition.
         wide, lower, upper = wide[1:], lower[1:], upper[1:]
     first = len(wide) - count
-    positive = held.lower >= 0.0
-    implied = (held.lower >= 0.0).all() and not problem.trades
-    needs_upper = np.isfinite(upper)
-    needs_lower = np.isfinite(lower)
+    equal = lower == upper
+    needs_upper, needs_lower = np.isfinite(upper) & ~equal, np.isfinite(lower) & ~equal
+    # What stays a simple bound needs no row: zero, and an upper bound that the sum implies.
+    closed = held.upper == 0.0
+    needs_upper[first:] &= ~closed
     needs_lower[first:] &= held.lower != 0.0
-    if implied:
+    if not problem.trades and (held.lower >= 0.0).all():
         needs_upper[first:] &= held.upper < invested
+    equal[first:] &= ~closed
+    ties = wide[equal] - upper[equal, None] * factor
     above = wide[needs_upper] - upper[needs_upper, None] * factor
     below = lower[needs_lower, None] * factor - wide[needs_lower]
     gain = np.pad(problem.gain, (0, size - count)) + factor * (problem.gain_at_zero / problem.gain_scale)
-    rows = np.vstack([gain, above, below])
+    rows = np.vstack([gain, ties, above, below])
+    fixed = 1 + len(ties)
     polytope = Polytope(
-        np.concatenate([np.where(positive, 0.0, -np.inf), np.zeros(size - count)]),
-        np.full(size, np.inf),
+        np.pad(np.where(held.lower >= 0.0, 0.0, -np.inf), (0, size - count)),
+        np.pad(np.where(closed, 0.0, np.inf), (0, size - count), constant_values=np.inf),
         rows,
-        np.append(1.0, np.full(len(rows) - 1, -np.inf)),
-        np.append(1.0, np.zeros(len(rows) - 1)),
-        ("excess return above 0", *[""] * (len(rows) - 1)),
+        np.concatenate([[1.0], np.zeros(len(ties)), np.full(len(rows) - fixed, -np.inf)]),
+        np.concatenate([[1.0], np.zeros(len(rows) - 1)]),
+        ("excess return above 0", *["the other constraints"] * (len(rows) - 1)),
     )
     hessian = problem.hessian
     if problem.trades:

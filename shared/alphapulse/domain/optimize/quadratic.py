@@ -35,9 +35,7 @@ class Solution:
     residuals: KKTResiduals
 
 
-def solve(
-    hessian: FloatArray, linear: FloatArray, polytope: Polytope, *, singular: bool = False
-) -> Solution:
+def solve(hessian: FloatArray, linear: FloatArray, polytope: Polytope, *, singular: bool = False) -> Solution:
     """Minimise ``x' H x / 2 + f' x`` in a polytope [1]_.
 
     Parameters
@@ -87,9 +85,7 @@ def most(gain: FloatArray, polytope: Polytope) -> FloatArray:
     return np.clip(found[0], polytope.lower, polytope.upper)
 
 
-def _optimum(
-    hessian: FloatArray, linear: FloatArray, polytope: Polytope
-) -> tuple[FloatArray, FloatArray]:
+def _optimum(hessian: FloatArray, linear: FloatArray, polytope: Polytope) -> tuple[FloatArray, FloatArray]:
     found = _few_first(hessian, linear, polytope) if len(linear) > _MANY else None
     if found is None:
         found = _daqp(hessian, linear, polytope)
@@ -114,7 +110,10 @@ def polish(
     rows = polytope.rows[active]
     rest = np.where(free, 0.0, x)
     slope = linear[free] + (hessian @ rest)[free]
-    solved = np.linalg.solve(hessian[np.ix_(free, free)], np.column_stack([rows[:, free].T, -slope]))
+    try:
+        solved = np.linalg.solve(hessian[np.ix_(free, free)], np.column_stack([rows[:, free].T, -slope]))
+    except np.linalg.LinAlgError:  # an asset that is bought and sold at once; `best` is of the same optimum
+        return best
     needed = rows[:, free] @ solved[:, -1] - (limits[active] - rows @ rest)
     pressed = np.linalg.lstsq(rows[:, free] @ solved[:, :-1], needed, rcond=None)[0]
     exact, exact_multipliers = rest.copy(), np.zeros_like(multipliers)
@@ -129,24 +128,23 @@ def conflict(polytope: Polytope) -> tuple[str, ...]:
 
     Each is left out in turn, and stays out while the rest is still infeasible.
     """
-    kept = polytope
+    kept, bounds = polytope, []
+    for side, unbounded in (("lower", -np.inf), ("upper", np.inf)):
+        without = replace(kept, **{side: np.full_like(kept.lower, unbounded)})
+        if feasible(without):
+            total = float(getattr(kept, side).sum())
+            bounds.append(f"{side} bounds of {polytope.bounds_of} sum to {total:.6g}")
+        else:
+            kept = without
     for name in dict.fromkeys(polytope.names):
-        rows = np.array([own != name for own in kept.names])
+        others = np.array([own != name for own in kept.names])
         fewer = replace(
             kept,
-            row_lower=np.where(rows, kept.row_lower, -np.inf),
-            row_upper=np.where(rows, kept.row_upper, np.inf),
+            row_lower=np.where(others, kept.row_lower, -np.inf),
+            row_upper=np.where(others, kept.row_upper, np.inf),
         )
         if not feasible(fewer):
             kept = fewer
-    bounds = []
-    for side, unbounded in (("lower", -np.inf), ("upper", np.inf)):
-        what = polytope.bounds_of
-        without = replace(kept, **{side: np.full_like(kept.lower, unbounded)})
-        if feasible(without):
-            bounds.append(f"{side} bounds of {what} sum to {getattr(kept, side).sum():.6g}")
-        else:
-            kept = without
     limited = np.isfinite(kept.row_lower) | np.isfinite(kept.row_upper)
     return (*dict.fromkeys(name for name, has in zip(kept.names, limited, strict=True) if has), *bounds)
 

@@ -25,9 +25,7 @@ _CLOSE: Final = 1e-13
 _ENOUGH: Final = 1e-8
 
 
-def risk_parity(
-    moments: Moments, constraints: Constraints, *, budgets: ArrayLike | None = None
-) -> Portfolio:
+def risk_parity(moments: Moments, constraints: Constraints, *, budgets: ArrayLike | None = None) -> Portfolio:
     """Return the long-only weights whose shares of the variance are the budgets.
 
     Minimises ``x' C x / 2 - sum(b * log x)``, C the correlation, by Newton's damped steps [1]_; the optimum
