@@ -28,6 +28,10 @@ QUOTA = {
     "alert_at": 83_886_080,
 }
 PARAMETERS: Mapping[str, dict[str, Any]] = {
+    "auto_trade_halted": {
+        "symbol": "BTC-USDT",
+        "reason": "daily_loss_pct would be 0.06, at most 0.05 allowed",
+    },
     "welcome": {},
     "provisioning_failed": {"step": "vault", "reason": "the store does not answer"},
     "credential_failed": {"exchange": "kraken", "reason": "the key may withdraw"},
