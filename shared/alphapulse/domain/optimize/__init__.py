@@ -1,1 +1,1 @@
-"""Optimisers of portfolios: mean-variance, risk parity, hierarchical risk parity, Black-Litterman. All pure."""
+"""Optimisers: mean-variance, risk parity, hierarchical risk parity, Black-Litterman. All pure."""

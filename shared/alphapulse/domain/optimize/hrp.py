@@ -1,14 +1,14 @@
 """Hierarchical risk parity, as the paper has it.
 
-Libraries differ from the paper: PyPortfolioOpt links the correlation distances themselves and not the distances
-between their columns; skfolio and riskfolio-lib choose other linkages by default and may order the leaves
-optimally. Here the distances of distances are linked by the nearest pair, and leaves stay in the order of the
-merges.
+Libraries differ from the paper: PyPortfolioOpt links the correlation distances themselves and not the
+distances between their columns; skfolio and riskfolio-lib choose other linkages by default and may order the
+leaves optimally. Here the distances of distances are linked by the nearest pair, and leaves stay in the order
+of the merges.
 
 References
 ----------
-.. [1] M. Lopez de Prado, "Building Diversified Portfolios that Outperform Out of Sample", Journal of Portfolio
-   Management 42(4), 2016.
+.. [1] M. Lopez de Prado, "Building Diversified Portfolios that Outperform Out of Sample", Journal of
+   Portfolio Management 42(4), 2016.
 .. [2] J. C. Gower and G. J. S. Ross, "Minimum Spanning Trees and Single Linkage Cluster Analysis", Applied
    Statistics 18(1), 1969.
 """
@@ -91,7 +91,7 @@ def distance_of_distances(correlation: FloatArray) -> FloatArray:
 
 
 def single_linkage(distances: FloatArray) -> FloatArray:
-    """Merge nearest clusters first, by Prim's minimum spanning tree [2]_, in scipy's form, shape (n - 1, 4)."""
+    """Merge nearest clusters first by Prim's spanning tree [2]_; rows as scipy has them, shape (n - 1, 4)."""
     count = len(distances)
     nearest = np.full(count, np.inf)
     parent = np.zeros(count, dtype=np.intp)

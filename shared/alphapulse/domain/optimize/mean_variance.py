@@ -1,14 +1,14 @@
 """Mean-variance portfolios in four forms, and the frontier.
 
-Costs are taken from the expected return, so they matter where a return is asked for. Every form ends as the
-quadratic programme ``min variance / 2 - t * expected return`` at some risk tolerance t, whose KKT residuals the
-result tells.
+Costs are taken from the expected return, so they matter where a return is asked for. Every form ends as
+the quadratic programme ``min variance / 2 - t * expected return`` at some risk tolerance t, whose KKT
+residuals the result tells.
 
 References
 ----------
 .. [1] H. Markowitz, "Portfolio Selection", Journal of Finance 7(1), 1952.
-.. [2] G. Cornuejols and R. Tutuncu, "Optimization Methods in Finance", 2006, section 8.2 (maximum Sharpe ratio
-   as a quadratic programme in homogeneous variables).
+.. [2] G. Cornuejols and R. Tutuncu, "Optimization Methods in Finance", 2006, section 8.2 (maximum Sharpe
+   ratio as a quadratic programme in homogeneous variables).
 """
 
 import math
@@ -29,6 +29,8 @@ from alphapulse.domain.optimize.programme import Programme, programme
 _ENOUGH: Final = 1e-9
 _STEPS: Final = 200
 _CLOSE: Final = 1e-12
+_PRECISION: Final = 1e-11
+_FAR: Final = 100.0
 
 
 def min_variance(moments: Moments, constraints: Constraints) -> Portfolio:
@@ -92,7 +94,7 @@ def target_return(moments: Moments, constraints: Constraints, *, at_least: float
 
 
 def target_volatility(moments: Moments, constraints: Constraints, *, at_most: float) -> Portfolio:
-    """Return the portfolio of the largest expected return, after costs, with a volatility of at most a target.
+    """Return the portfolio of the largest expected return, after costs, up to a volatility.
 
     Raises
     ------
@@ -234,31 +236,42 @@ def _settled(problem: Programme, x: FloatArray) -> quadratic.Solution:
         x, multipliers = found.x, found.multipliers
         if moved < _CLOSE and attempt:
             return found
-    return found
+    raise NotConverged("the portfolio of the largest Sharpe ratio did not settle")
 
 
 def _at_variance(problem: Programme, wanted: float, least: quadratic.Solution) -> quadratic.Solution:
-    """Find the risk tolerance whose optimum has a variance, by bracketing and the Illinois rule."""
-    target = math.sqrt(wanted)
-    low, at_low, found = 0.0, math.sqrt(max(problem.variance(least.x), 0.0)) - target, least
-    if at_low >= 0.0:
-        return least
-    high = 1.0
-    while (at_high := math.sqrt(problem.variance((found := _at(problem, high)).x)) - target) < 0.0:
-        low, at_low, high = high, at_high, high * 4.0
-        if high > 1.0 / _CLOSE:
-            return found
+    """Find the risk tolerance whose optimum has a variance.
+
+    While the same constraints are active, the optimum is linear in the tolerance and its variance quadratic,
+    so each step solves for the tolerance on the present piece; it halves the bracket where that leaves it.
+    """
+    low, high, tolerance, found = 0.0, math.inf, 0.0, least
     for _ in range(_STEPS):
-        middle = high - at_high * (high - low) / (at_high - at_low)
-        found = _at(problem, middle)
-        value = math.sqrt(problem.variance(found.x)) - target
-        if abs(value) <= 1e-11 * target or high - low <= 1e-15 * high:
+        surplus = problem.variance(found.x) - wanted
+        if abs(surplus) <= _PRECISION * wanted or high - low <= _CLOSE * low:
             return found
-        if value > 0.0:
-            high, at_high, at_low = middle, value, at_low / 2.0
+        if surplus > 0.0:
+            high = min(high, tolerance)
         else:
-            low, at_low, at_high = middle, value, at_high / 2.0
-    raise NotConverged(f"no portfolio of a volatility of {target:.6g} (scaled) was found")
+            low = max(low, tolerance)
+        tolerance = _next_tolerance(problem, found, tolerance, surplus)
+        # A piece on which nothing moves has no end of its own.
+        if not low < tolerance < min(high, _FAR * max(low, 1.0)):
+            tolerance = (low + high) / 2.0 if math.isfinite(high) else 4.0 * max(low, 0.01)
+        if low > 1.0 / _CLOSE:
+            return found
+        found = _at(problem, tolerance)
+    raise NotConverged(f"no portfolio of a variance of {wanted * problem.scale:.6g} was found")
+
+
+def _next_tolerance(problem: Programme, found: quadratic.Solution, tolerance: float, surplus: float) -> float:
+    along = quadratic.direction(problem.hessian, problem.gain, problem.polytope, found)
+    square = float(along @ problem.hessian @ along)
+    slope = float((problem.hessian @ found.x + problem.linear) @ along)
+    root = slope**2 - square * surplus
+    if square <= 0.0 or root < 0.0:
+        return math.nan
+    return tolerance + (math.sqrt(root) - slope) / square
 
 
 def _result(

@@ -60,7 +60,9 @@ def portfolio(
     residuals: KKTResiduals | None = None,
 ) -> Portfolio:
     """Reckon what is expected of weights."""
-    changes = np.zeros_like(weights) if constraints.present is None else weights - constraints.present
+    changes = (
+        np.zeros_like(weights) if constraints.present is None else weights - np.asarray(constraints.present)
+    )
     cost = float(constraints.costs @ np.abs(changes))
     return Portfolio(
         assets=constraints.assets,

@@ -123,6 +123,23 @@ def polish(
     return Solution(exact, exact_multipliers, found) if found.largest <= best.residuals.largest else best
 
 
+def direction(hessian: FloatArray, gain: FloatArray, polytope: Polytope, found: Solution) -> FloatArray:
+    """Return how an optimum moves per unit of `gain` taken from f while the same constraints are active."""
+    along = np.zeros_like(found.x)
+    free = (found.x > polytope.lower + _AT_BOUND) & (found.x < polytope.upper - _AT_BOUND)
+    active = (found.multipliers != 0.0) | (polytope.row_lower == polytope.row_upper)
+    rows = polytope.rows[np.ix_(active, free)]
+    if not free.any():
+        return along
+    try:
+        solved = np.linalg.solve(hessian[np.ix_(free, free)], np.column_stack([rows.T, gain[free]]))
+    except np.linalg.LinAlgError:
+        return along
+    pressed = np.linalg.lstsq(rows @ solved[:, :-1], rows @ solved[:, -1], rcond=None)[0]
+    along[free] = solved[:, -1] - solved[:, :-1] @ pressed
+    return along
+
+
 def conflict(polytope: Polytope) -> tuple[str, ...]:
     """Return names of a smallest set of rows and bounds that contradict each other.
 
@@ -130,7 +147,7 @@ def conflict(polytope: Polytope) -> tuple[str, ...]:
     """
     kept, bounds = polytope, []
     for side, unbounded in (("lower", -np.inf), ("upper", np.inf)):
-        without = replace(kept, **{side: np.full_like(kept.lower, unbounded)})
+        without = _without(kept, side, unbounded)
         if feasible(without):
             total = float(getattr(kept, side).sum())
             bounds.append(f"{side} bounds of {polytope.bounds_of} sum to {total:.6g}")
@@ -155,6 +172,11 @@ def feasible(polytope: Polytope) -> bool:
     if (polytope.lower > polytope.upper).any():
         return False
     return _daqp(np.eye(assets), np.zeros(assets), polytope) is not None
+
+
+def _without(polytope: Polytope, side: str, unbounded: float) -> Polytope:
+    nothing = np.full_like(polytope.lower, unbounded)
+    return replace(polytope, lower=nothing) if side == "lower" else replace(polytope, upper=nothing)
 
 
 def _daqp(
