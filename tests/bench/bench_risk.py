@@ -66,11 +66,12 @@ def pyportfolioopt(returns: np.ndarray) -> dict[str, Weights]:
     reached, constraints = middle_return(returns), Constraints(tuple(map(str, range(returns.shape[1]))))
     risk = min_variance(moments, constraints).volatility * 1.2
 
-    def of(ask: Callable[[object], object]) -> Weights:
+    def of(ask: Callable[[object], object], solver: str | None = None) -> Weights:
         def run() -> np.ndarray:
             # Per year, as it expects; numpy's covariance is quicker than its own, and ours where shrunk.
             covariance = np.cov(returns, rowvar=False) if moments.shrinkage is None else moments.covariance
-            peer = pypfopt.EfficientFrontier(returns.mean(axis=0) * YEAR, covariance * YEAR)
+            # Its default solver gives up on some of these; Clarabel is another of its own choices.
+            peer = pypfopt.EfficientFrontier(returns.mean(axis=0) * YEAR, covariance * YEAR, solver=solver)
             return np.array(list(ask(peer).values()))  # type: ignore[attr-defined]
 
         return run
@@ -80,7 +81,7 @@ def pyportfolioopt(returns: np.ndarray) -> dict[str, Weights]:
 
     return {
         "min_variance": of(lambda peer: peer.min_volatility()),  # type: ignore[attr-defined]
-        "max_sharpe": of(lambda peer: peer.max_sharpe(risk_free_rate=0.0)),  # type: ignore[attr-defined]
+        "max_sharpe": of(lambda peer: peer.max_sharpe(risk_free_rate=0.0), "CLARABEL"),  # type: ignore[attr-defined]
         "target_return": of(lambda peer: peer.efficient_return(reached * YEAR)),  # type: ignore[attr-defined]
         "target_volatility": of(lambda peer: peer.efficient_risk(risk * YEAR**0.5)),  # type: ignore[attr-defined]
         "hrp": hierarchy,

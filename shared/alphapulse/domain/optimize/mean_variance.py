@@ -31,6 +31,7 @@ _STEPS: Final = 200
 _CLOSE: Final = 1e-12
 _PRECISION: Final = 1e-11
 _FAR: Final = 100.0
+_ROUNDING: Final = 1e-10
 
 
 def min_variance(moments: Moments, constraints: Constraints) -> Portfolio:
@@ -109,13 +110,13 @@ def target_volatility(moments: Moments, constraints: Constraints, *, at_most: fl
     if problem.variance(least.x) > wanted * (1.0 + _ENOUGH):
         lowest = math.sqrt(problem.variance(least.x) * problem.scale)
         raise Infeasible((f"volatility at most {at_most:.6g} (at least {lowest:.6g} attainable)",))
-    limited = _with_return(problem, problem.expected(quadratic.most(problem.gain, problem.polytope)))
-    try:
-        highest = _solved(limited, limited.linear)
-    except Infeasible:
-        highest = None  # a rounding above what is attainable; the search below comes as close
-    if highest is not None and problem.variance(highest.x) <= wanted:
-        return _result(limited, highest, moments, constraints, method="target_volatility")
+    top = quadratic.most(problem.gain, problem.polytope)
+    if problem.variance(top) <= wanted:
+        span = problem.expected(top) - problem.expected(least.x)
+        # A rounding below what is attainable at all; of several such portfolios the one of least variance.
+        limited = _with_return(problem, problem.expected(top) - _ROUNDING * max(span, 0.0))
+        solution = _solved(limited, limited.linear)
+        return _result(limited, solution, moments, constraints, method="target_volatility")
     found = _at_variance(problem, wanted, least)
     return _result(problem, found, moments, constraints, method="target_volatility")
 
