@@ -33,7 +33,7 @@ class KKTResiduals:
     Attributes
     ----------
     stationarity : float
-        Largest slope along which a variable could still go, as a share of the largest slope.
+        Largest slope along which a variable could still go, as a share of the largest term of the slope.
     primal : float
         Largest breach of a constraint, in weights.
     complementarity : float
@@ -60,7 +60,8 @@ def residuals(
     """
     gradient = hessian @ x + linear
     slope = gradient + polytope.rows.T @ multipliers
-    scale = max(float(np.abs(gradient).max()), 1e-300)
+    # The slope itself may be all zero: that of a tangent portfolio within its bounds is.
+    scale = max(float(np.abs(hessian @ x).max()), float(np.abs(linear).max()), 1e-300)
     can_rise, can_fall = x < polytope.upper - _AT_BOUND, x > polytope.lower + _AT_BOUND
     free = np.maximum(np.where(can_rise, -slope, 0.0), np.where(can_fall, slope, 0.0))
     values = polytope.rows @ x

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alphapulse.domain.indicators import FloatArray
+from alphapulse.domain.optimize import quadratic
 from alphapulse.domain.optimize.constraints import Constraints
 from alphapulse.domain.optimize.errors import Infeasible, InvalidProblem
 from alphapulse.domain.optimize.kkt import Polytope
@@ -125,6 +126,17 @@ def programme(moments: Moments, constraints: Constraints, *, rate: float = 0.0) 
     )
 
 
+def solved(problem: Programme, linear: FloatArray) -> quadratic.Solution:
+    """Minimise with this linear term in the place of the problem's."""
+    found = quadratic.solve(problem.hessian, linear, problem.polytope, singular=problem.trades)
+    return _exact(problem, linear, problem.netted(found.x), found)
+
+
+def at_tolerance(problem: Programme, tolerance: float) -> quadratic.Solution:
+    """Minimise half the variance less the expected return times a risk tolerance."""
+    return solved(problem, problem.linear - tolerance * problem.gain)
+
+
 def _rows(constraints: Constraints) -> tuple[FloatArray, list[str], FloatArray, FloatArray]:
     rows, names = [np.ones(len(constraints.assets))], [f"weights sum to {constraints.invested:.6g}"]
     least, most = [constraints.invested], [constraints.invested]
@@ -136,3 +148,10 @@ def _rows(constraints: Constraints) -> tuple[FloatArray, list[str], FloatArray, 
                 least.append(limit if word == "at least" else -np.inf)
                 most.append(limit if word == "at most" else np.inf)
     return np.array(rows), names, np.array(least), np.array(most)
+
+
+def _exact(
+    problem: Programme, linear: FloatArray, x: FloatArray, found: quadratic.Solution
+) -> quadratic.Solution:
+    again = quadratic.polish(problem.hessian, linear, problem.polytope, x=x, multipliers=found.multipliers)
+    return min(again, found, key=lambda one: one.residuals.largest) if problem.trades else found

@@ -224,6 +224,30 @@ def test_five_hundred_assets() -> None:
         require_optimal(method(moments, constraints), constraints)
 
 
+@pytest.mark.parametrize("assets", [60, 100])
+def test_many_assets_with_a_turnover_limit_and_a_cost(assets: int) -> None:
+    generator = np.random.default_rng(assets)
+    market = generator.normal(0, 0.02, (800, 1))
+    moments = estimate(generator.normal(0.0005, 0.02, (800, assets)) + market)
+    constraints = Constraints(
+        tuple(map(str, range(assets))),
+        upper=0.1,
+        present=np.full(assets, 1 / assets),
+        turnover=0.3,
+        cost=0.0001,
+    )
+
+    least, best = min_variance(moments, constraints), max_sharpe(moments, constraints)
+    middle = (least.expected_return + best.expected_return) / 2.0
+    for found in (
+        least,
+        best,
+        target_return(moments, constraints, at_least=middle),
+        target_volatility(moments, constraints, at_most=least.volatility * 1.02),
+    ):
+        require_optimal(found, constraints)
+
+
 def test_what_is_no_covariance_is_refused() -> None:
     with pytest.raises(SingularCovariance, match="no asset varies"):
         estimate(np.zeros((10, 3)))
