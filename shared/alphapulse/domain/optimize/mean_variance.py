@@ -31,7 +31,7 @@ _STEPS: Final = 200
 _CLOSE: Final = 1e-12
 _PRECISION: Final = 1e-11
 _FAR: Final = 100.0
-# Of the largest expected return of an asset; the solver tells feasible from infeasible no finer.
+# Of the largest expected return of an asset.
 _ROUNDING: Final = 1e-8
 _LARGEST_RESIDUAL: Final = 1e-6
 
@@ -68,7 +68,7 @@ def max_sharpe(moments: Moments, constraints: Constraints, *, risk_free: float =
     try:
         x = homogeneous_optimum(problem, constraints.invested)
     except Infeasible:
-        best = problem.expected(quadratic.most(problem.gain, problem.polytope))
+        best = problem.expected(quadratic.most(problem.gain, problem.polytope).x)
         if best > _CLOSE:
             raise
         raise Infeasible((f"excess return above 0 (at most {best:.6g} attainable)",)) from None
@@ -91,8 +91,14 @@ def target_return(moments: Moments, constraints: Constraints, *, at_least: float
     try:
         solution = solved(limited, limited.linear)
     except Infeasible:
-        best = problem.expected(quadratic.most(problem.gain, problem.polytope))
-        raise Infeasible((f"return at least {at_least:.6g} (at most {best:.6g} attainable)",)) from None
+        limited, solution = problem, quadratic.most(problem.gain, problem.polytope)
+        best = problem.expected(solution.x)
+        # Next to the largest return the solver cannot tell feasible from infeasible.
+        if abs(at_least - best) > _ROUNDING * problem.gain_scale:
+            if at_least < best:
+                raise
+            reason = f"return at least {at_least:.6g} (at most {best:.6g} attainable)"
+            raise Infeasible((reason,)) from None
     return _result(limited, solution, moments, constraints, method="target_return")
 
 
@@ -113,11 +119,8 @@ def target_volatility(moments: Moments, constraints: Constraints, *, at_most: fl
         lowest = math.sqrt(problem.variance(least.x) * problem.scale)
         raise Infeasible((f"volatility at most {at_most:.6g} (at least {lowest:.6g} attainable)",))
     top = quadratic.most(problem.gain, problem.polytope)
-    if problem.variance(top) <= wanted:
-        # A rounding below what is attainable at all; of several such portfolios the one of least variance.
-        limited = _with_return(problem, problem.expected(top) - _ROUNDING * problem.gain_scale)
-        solution = solved(limited, limited.linear)
-        return _result(limited, solution, moments, constraints, method="target_volatility")
+    if problem.variance(top.x) <= wanted:
+        return _result(problem, top, moments, constraints, method="target_volatility")
     found = _at_variance(problem, wanted, least)
     return _result(problem, found, moments, constraints, method="target_volatility")
 
@@ -136,10 +139,8 @@ def frontier(moments: Moments, constraints: Constraints, *, points: int = 20) ->
         raise InvalidProblem(f"a frontier needs at least 2 points, was {points}")
     problem = programme(moments, constraints)
     first = min_variance(moments, constraints)
-    best = problem.expected(quadratic.most(problem.gain, problem.polytope))
-    # The last point stays a rounding below what is attainable at all.
-    highest = max(best - _ROUNDING * problem.gain_scale, first.expected_return)
-    returns = np.linspace(first.expected_return, highest, points)
+    best = problem.expected(quadratic.most(problem.gain, problem.polytope).x)
+    returns = np.linspace(first.expected_return, max(best, first.expected_return), points)
     rest = (target_return(moments, constraints, at_least=float(value)) for value in returns[1:])
     return (first, *rest)
 

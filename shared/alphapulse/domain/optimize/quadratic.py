@@ -71,18 +71,21 @@ def solve(hessian: FloatArray, linear: FloatArray, polytope: Polytope, *, singul
     return found
 
 
-def most(gain: FloatArray, polytope: Polytope) -> FloatArray:
-    """Return the point of a polytope with the largest ``gain' x``.
+def most(gain: FloatArray, polytope: Polytope) -> Solution:
+    """Return the point of a polytope with the largest ``gain' x``, or one of several.
 
     Raises
     ------
     Infeasible
         It has none.
     """
-    found = _daqp(None, -gain / max(float(np.abs(gain).max()), 1e-300), polytope)
+    linear = -gain / max(float(np.abs(gain).max()), 1e-300)
+    found = _daqp(None, linear, polytope)
     if found is None:
         raise Infeasible(conflict(polytope))
-    return np.clip(found[0], polytope.lower, polytope.upper)
+    x = np.clip(found[0], polytope.lower, polytope.upper)
+    nothing = np.zeros((len(x), len(x)))
+    return Solution(x, found[1], residuals(nothing, linear, polytope, x=x, multipliers=found[1]))
 
 
 def _optimum(hessian: FloatArray, linear: FloatArray, polytope: Polytope) -> tuple[FloatArray, FloatArray]:
