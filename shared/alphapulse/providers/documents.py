@@ -4,38 +4,16 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from alphapulse.domain.agents.evidence import DailySeries, Governance, PostSample, Proposal, ScoredPost
 from alphapulse.domain.signals import SignalInput
-from alphapulse.providers.shared_reads import Codec
 
 Value = TypeVar("Value")
 
 _EPOCH_ORDINAL: Final = dt.date(1970, 1, 1).toordinal()
-
-
-class TableCodec(Generic[Value]):
-    """Values by asset, each as another codec has it.
-
-    Parameters
-    ----------
-    codec
-        Of one value.
-    """
-
-    def __init__(self, codec: Codec[Value]) -> None:
-        self._codec = codec
-
-    def encode(self, value: Mapping[str, Value]) -> Any:
-        """Return a JSON document."""
-        return {asset: self._codec.encode(one) for asset, one in value.items()}
-
-    def decode(self, document: Any) -> Mapping[str, Value]:
-        """Return the values of a document; raises LookupError, TypeError, ValueError or AttributeError."""
-        return {asset: self._codec.decode(one) for asset, one in document.items()}
 
 
 class OnChainCodec:

@@ -10,9 +10,10 @@ from typing import Any, Final, Generic, TypeVar
 from alphapulse.domain.agents.evidence import DailySeries, Dataset, Governance, PostSample
 from alphapulse.domain.signals import SignalInput
 from alphapulse.providers.candles.source import Clock
-from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec, TableCodec
+from alphapulse.providers.codecs import Codec, TableCodec
+from alphapulse.providers.documents import GovernanceCodec, OnChainCodec, PostsCodec, SupplyCodec
 from alphapulse.providers.errors import AssetUnknown, NotConfigured, ProviderError
-from alphapulse.providers.shared_reads import Codec, Observer, ReadKey, SharedReads
+from alphapulse.providers.shared_reads import Observer, ReadKey, SharedReads
 from alphapulse.providers.source import (
     AnySource,
     BatchSource,

@@ -7,6 +7,7 @@ freshness is gone: none is passed off as present. While Redis is away, the same 
 """
 
 import asyncio
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import structlog
 
 from alphapulse.providers.candles.source import Clock
+from alphapulse.providers.codecs import Codec
 from alphapulse.providers.errors import (
     AssetUnknown,
     NotConfigured,
@@ -24,7 +26,12 @@ from alphapulse.providers.errors import (
     document_of,
     error_of,
 )
-from alphapulse.tenancy.cache import CacheConnection, CacheUnavailable, SharedCache
+from alphapulse.tenancy.cache import (
+    PAUSE_AFTER_FAILURE_SECONDS,
+    CacheConnection,
+    CacheUnavailable,
+    SharedCache,
+)
 from alphapulse.tenancy.flight import SingleFlight
 
 Value = TypeVar("Value")
@@ -41,6 +48,11 @@ _CLAIM_SECONDS: Final = LOAD_SECONDS + 5
 _FIRST_WAIT_SECONDS: Final = 0.02
 _LONGEST_WAIT_SECONDS: Final = 0.25
 _KEPT: Final = 512
+# A Redis, or a process, that is busy for a moment is no reason for every process to ask the source: what
+# failed is tried once more when the cache is asked again.
+_SILENCE_SECONDS: Final = PAUSE_AFTER_FAILURE_SECONDS + 0.1
+# One that failed to answer then too is away, and not waited for by the next reads.
+_AWAY_SECONDS: Final = 30.0
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -53,22 +65,6 @@ class Observer(Protocol):
 
     def read(self, dataset: str, outcome: str) -> None:
         """Count a read: `hit`, `miss` (it asked the source) or `waited` (for one that asked)."""
-
-
-class Codec(Protocol[Value]):
-    """Turns values into JSON documents and back."""
-
-    def encode(self, value: Value) -> Any:
-        """Return a JSON document."""
-
-    def decode(self, document: Any) -> Value:
-        """Return the value of a document.
-
-        Raises
-        ------
-        LookupError, TypeError, ValueError
-            It is none.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +131,14 @@ class SharedReads:
         observer: Observer,
         failure_seconds: float = FAILURE_SECONDS,
     ) -> None:
-        self._cache: SharedCache | None = None if connection is None else connection.providers()
+        usable = connection if connection is not None and connection.is_configured else None
+        self._cache: SharedCache | None = None if usable is None else usable.providers()
         self._clock = clock
         self._observer = observer
         self._failure_seconds = failure_seconds
         self._flight: SingleFlight[ReadKey, tuple[_Kept[Any], str]] = SingleFlight()
         self._kept: dict[ReadKey, _Kept[Any]] = {}
+        self._away_until = -math.inf
 
     async def read(
         self,
@@ -187,14 +185,19 @@ class SharedReads:
         """Return the value from Redis, from the source, or from whoever asks the source just now."""
         if cache is None:
             return await self._load(request), "miss"
-        token, wait, outcome = secrets.token_hex(8), _FIRST_WAIT_SECONDS, "hit"
+        token, wait, outcome, silent = secrets.token_hex(8), _FIRST_WAIT_SECONDS, "hit", False
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CLAIM_SECONDS
         while (found := await self._stored(request, cache)) is None:
             try:
                 claimed = await cache.claim(*request.key.parts, token=token, seconds=_CLAIM_SECONDS)
             except CacheUnavailable:
-                return await self._load(request), "miss"
+                if silent or loop.time() < self._away_until:
+                    self._away_until = loop.time() + _AWAY_SECONDS
+                    return await self._load(request), "miss"
+                silent = True
+                await asyncio.sleep(_SILENCE_SECONDS)
+                continue
             if claimed:
                 return await self._make(request, cache, token)
             if loop.time() > deadline:
@@ -209,11 +212,13 @@ class SharedReads:
         try:
             # Whoever had the claim before may have finished since the value was looked for.
             found = await self._stored(request, cache)
-            return (found, "waited") if found is not None else (await self._load(request), "miss")
+            if found is not None:
+                return found, "waited"
+            return await self._load(request, claimed=True), "miss"
         finally:
             await cache.release(*request.key.parts, token=token)
 
-    async def _load(self, request: "_Request") -> "_Kept[Any]":
+    async def _load(self, request: "_Request", *, claimed: bool = False) -> "_Kept[Any]":
         key = request.key
         try:
             async with asyncio.timeout(LOAD_SECONDS):
@@ -240,7 +245,7 @@ class SharedReads:
                 asset=key.asset,
                 reason=kept.failure.reason,
             )
-        await self._store(request, kept)
+        await self._store(request, kept, claimed=claimed)
         return kept
 
     def _failed(self, error: ProviderError) -> "_Kept[Any]":
@@ -266,7 +271,7 @@ class SharedReads:
         self._keep(request.key, kept)
         return kept
 
-    async def _store(self, request: "_Request", kept: "_Kept[Any]") -> None:
+    async def _store(self, request: "_Request", kept: "_Kept[Any]", *, claimed: bool) -> None:
         self._keep(request.key, kept)
         failure = None if kept.failure is None else document_of(kept.failure)
         if kept.failure is not None and failure is None:
@@ -279,7 +284,10 @@ class SharedReads:
             document["value"] = await asyncio.to_thread(request.codec.encode, kept.value)
         else:
             document["failure"] = failure
-        await self._cache.put(*request.key.parts, value=document, ttl_seconds=seconds)
+        stored = await self._cache.put(*request.key.parts, value=document, ttl_seconds=seconds)
+        if not stored and claimed:
+            await asyncio.sleep(_SILENCE_SECONDS)
+            await self._cache.put(*request.key.parts, value=document, ttl_seconds=seconds)
 
     def _now(self) -> float:
         return self._clock().timestamp()

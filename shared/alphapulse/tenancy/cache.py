@@ -19,7 +19,8 @@ from alphapulse.tenancy.tiers import CacheQuota
 
 __all__ = ["MAX_VALUE_BYTES", "CacheConnection", "CacheUnavailable", "SharedCache", "TenantCache"]
 
-_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+#: For how long Redis is not asked again after it has failed to answer.
+PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _RELEASE_CLAIM = Script("release_claim")
 # A read that finds its value notes that it was used, each process at most this often: the order in which
 # values are evicted is exact to that, and other reads cost what a plain GET does.
@@ -67,6 +68,11 @@ class CacheConnection:
         self.on_shared_read = on_shared_read
         self.touched: dict[str, float] = {}
         self._tenants: dict[TenantId, TenantCache] = {}
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a Redis at all."""
+        return self._url is not None
 
     @property
     def one_node(self) -> bool:
@@ -149,7 +155,7 @@ class CacheConnection:
 
     def _failed(self, failure: RedisFailed, command: str) -> CacheUnavailable:
         if failure.lost:
-            self._paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
+            self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
         logger.warning("cache_unavailable", command=command, error=str(failure)[:200])
         return CacheUnavailable()
 

@@ -1,6 +1,8 @@
 """What a source answered is read once: by all coroutines, by all processes, and after a failure too."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -268,6 +270,32 @@ async def test_redis_dies_while_a_value_is_made(
 
     assert await read(reads, load) == 1.0
     assert await read(reads, load) == 1.0
+
+
+async def test_a_redis_that_is_silent_for_a_moment_does_not_send_every_process_to_the_source(
+    own_redis: EmbeddedRedis, clock: Clock, counts: Counts
+) -> None:
+    load = Loads(1.0, 2.0)
+    processes = [CacheConnection(own_redis.url) for _ in range(3)]
+    try:
+        for connection in processes:
+            assert await connection.run("PING")
+        os.kill(own_redis.process.pid, signal.SIGSTOP)
+        reading = [
+            asyncio.create_task(read(SharedReads(connection, clock=clock, observer=counts), load))
+            for connection in processes
+        ]
+        # Longer than an answer is waited for, so that each has been told that there is none.
+        await asyncio.sleep(0.7)
+        os.kill(own_redis.process.pid, signal.SIGCONT)
+
+        assert await asyncio.gather(*reading) == [1.0, 1.0, 1.0]
+    finally:
+        os.kill(own_redis.process.pid, signal.SIGCONT)
+        for connection in processes:
+            await connection.close()
+
+    assert load.count == 1
 
 
 async def test_a_caller_that_gives_up_does_not_take_the_question_from_the_others(reads: SharedReads) -> None:
