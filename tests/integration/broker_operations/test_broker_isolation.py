@@ -92,9 +92,9 @@ async def test_14_bad_subscriber_slows_no_other_trigger_and_takes_no_memory(
         f"{misbehaviour}: alone {min(alone) * 1000:.1f} ms, beside {min(beside) * 1000:.1f} ms,"
         f" ratio {ratio:.2f}, memory {growth:+.0f} MB"
     )
-    # On two cores that run other tests meanwhile, a bound of 10 % on one millisecond would say more
+    # On two cores that run other tests meanwhile, a bound of 10 % on some milliseconds would say more
     # about those: `make bench-isolation` is for that. Waiting for a bad subscriber would cost hundreds.
-    assert min(beside) < 1.5 * min(alone) + 0.005
+    assert min(beside) < min(alone) + 0.1
     assert growth < 25
 
 
