@@ -22,9 +22,8 @@ FROM ?=
 TO ?=
 OPTIONS ?=
 TESTS ?=
-# A module's tests stay in one process, so that what they share is started once; modules keep their order, in
-# which those that start whole platforms are first.
-PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder
+# A module's tests stay in one process, so that what they share is started once.
+PYTEST_ARGS ?= -n 2 --dist loadscope
 
 UP_OPTIONS = --port $(PORT) \
 	$(if $(filter-out 0,$(WARM)),--warm) \
