@@ -43,7 +43,11 @@ def test_prices_bars_and_signals_are_the_exchanges(
         "source": "coinbase",
         "reason": "Coinbase's public endpoint answers",
     }
-    assert "candles: coinbase (Coinbase's public endpoint answers)" in online.output()
+    eventually(
+        online.output,
+        lambda said: "candles: coinbase (Coinbase's public endpoint answers)" in said,
+        seconds=20,
+    )
     with User(online.url) as user:
         bars = eventually(
             lambda: user.get(f"/market/{SYMBOL}/candles?interval=1h&limit=300"),
